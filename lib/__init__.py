@@ -1,0 +1,1 @@
+"""CCSD for MONAI Label: the method (`lib.ccsd`), its data, its training and its thin MONAI Label wiring."""

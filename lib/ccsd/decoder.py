@@ -1,0 +1,42 @@
+"""Fused features of all scales -> region logits at full resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lib.ccsd.encoder import ConvBlock
+
+
+class Decoder(nn.Module):
+    """The one decoder that all subsets share.
+
+    At each scale the N slots (B, N*C, ...) are mixed to C channels by a 1x1x1 convolution, so that decoding costs the
+    same for any N; then the usual U-Net way up.
+
+    Args:
+        slots: N.
+        widths: channels of each scale, from the finest down.
+        regions: output channels.
+        stem_stride: the encoders' first stride; a last transposed convolution undoes it.
+    """
+
+    def __init__(self, *, slots: int, widths: Sequence[int], regions: int, stem_stride: int) -> None:
+        super().__init__()
+        self.mix = nn.ModuleList([nn.Conv3d(slots * width, width, 1) for width in widths])
+        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        self.up = nn.ModuleList([nn.ConvTranspose3d(low, high, 2, stride=2) for high, low in pairs])
+        self.blocks = nn.ModuleList([ConvBlock(2 * high, high) for high, _ in pairs])
+        self.head = nn.ConvTranspose3d(widths[0], regions, stem_stride, stride=stem_stride)
+
+    def forward(self, fused: Sequence[Tensor]) -> Tensor:
+        """[(B, N*C_s, D_s, H_s, W_s) for each scale s] -> logits (B, R, D, H, W)."""
+        x = self.mix[-1](fused[-1])
+        for scale in reversed(range(len(self.up))):
+            skip = self.mix[scale](fused[scale])
+            x = torch.cat([self.up[scale](x), skip], dim=1)  # (B, 2*C_s, D_s, H_s, W_s)
+            x = self.blocks[scale](x)  # (B, C_s, D_s, H_s, W_s)
+        logits: Tensor = self.head(x)  # (B, R, D, H, W)
+        return logits

@@ -1,0 +1,51 @@
+"""One modality's volume -> its feature pyramid. Axes: B batch, C channels, D H W voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class ConvBlock(nn.Sequential):
+    """3x3x3 convolution, instance norm, leaky ReLU: (B, in, D, H, W) -> (B, out, D/stride, H/stride, W/stride).
+
+    Instance norm is written as GroupNorm with a group per channel: the same function, with a channels-last kernel on
+    CPU. It is never batch norm: batch statistics would leak between modalities folded into one batch.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv3d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
+            nn.GroupNorm(out_channels, out_channels),
+            nn.LeakyReLU(0.01, inplace=True),
+        )
+
+
+class Encoder(nn.Module):
+    """A plain U-shape encoder (the form of nnU-Net's): one stage a width, each stage after the first halves the grid.
+
+    Args:
+        widths: channels of each stage, from the finest down.
+        blocks: convolution blocks in each stage.
+        stem_stride: stride of the very first convolution.
+    """
+
+    def __init__(self, *, widths: Sequence[int], blocks: Sequence[int], stem_stride: int) -> None:
+        super().__init__()
+        stages = []
+        in_channels = 1
+        for scale, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            first = ConvBlock(in_channels, width, stride=stem_stride if scale == 0 else 2)
+            stages.append(nn.Sequential(first, *[ConvBlock(width, width) for _ in range(count - 1)]))
+            in_channels = width
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, volume: Tensor) -> list[Tensor]:
+        """(B, 1, D, H, W) -> features [(B, widths[s], D_s, H_s, W_s)], where D_s = D / (stem_stride * 2^s)."""
+        pyramid = []
+        x = volume
+        for stage in self.stages:
+            x = stage(x)
+            pyramid.append(x)
+        return pyramid

@@ -1,0 +1,176 @@
+"""The CCSD network: encode each modality once, fuse any subset, decode (METHOD: Network; arXiv 2511.14599, ShaSpec).
+
+Axes: B batch, N modalities, C channels, R regions, D H W voxels. A subset is a bit mask (`lib.ccsd.subsets`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lib.ccsd import subsets
+from lib.ccsd.decoder import Decoder
+from lib.ccsd.encoder import Encoder
+from lib.ccsd.fusion import ConvFusion
+from lib.ccsd.task import Task
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of the network.
+
+    Attributes:
+        widths: channels of each scale, from the finest down; every further scale halves the grid.
+        blocks: convolution blocks of each scale in the encoders.
+        stem_stride: stride of the encoders' first convolution: 1 works at full resolution, 2 from half of it.
+    """
+
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    stem_stride: int = 1
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.blocks) or len(self.widths) < 2:
+            raise ValueError(f"network: widths {self.widths} and blocks {self.blocks} must name the same 2+ scales")
+        if min(self.widths + self.blocks) < 1:
+            raise ValueError(f"network: widths {self.widths} and blocks {self.blocks} must be positive")
+        if self.stem_stride not in (1, 2):
+            raise ValueError(f"network: stem_stride must be 1 or 2, found {self.stem_stride}")
+
+
+PRESETS = {
+    # A whole study on two CPU cores: half-resolution features from the first convolution on.
+    "small": NetworkConfig(widths=(32, 64, 96, 128), blocks=(2, 2, 2, 2), stem_stride=2),
+    # For a GPU: full-resolution features, the plain form of an nnU-Net.
+    "base": NetworkConfig(widths=(32, 64, 96, 128, 160), blocks=(2, 2, 2, 2, 2)),
+    # For tests only: everything is there and nothing learns well.
+    "tiny": NetworkConfig(widths=(4, 8, 16), blocks=(1, 1, 1), stem_stride=2),
+}
+
+
+@dataclass
+class Features:
+    """What the encoders saw: per scale s and per available modality m, tensors (B, C_s, D_s, H_s, W_s),
+    where D_s = D / (stem_stride * 2^s).
+
+    `fused[s][m]` is C(shared, specific); it does not depend on the subset, so it is computed once.
+    """
+
+    available: int
+    shared: list[dict[int, Tensor]]
+    specific: list[dict[int, Tensor]]
+    fused: list[dict[int, Tensor]]
+
+
+class CCSDNetwork(nn.Module):
+    """N specific encoders, one shared encoder, a compositional layer a scale and one decoder.
+
+    Args:
+        task: which modalities go in and which regions come out.
+        config: sizes.
+    """
+
+    def __init__(self, task: Task, config: NetworkConfig) -> None:
+        super().__init__()
+        self.task = task
+        self.config = config
+        self.n = len(task.modalities)
+
+        def encoder() -> Encoder:
+            return Encoder(widths=config.widths, blocks=config.blocks, stem_stride=config.stem_stride)
+
+        self.shared_encoder = encoder()
+        self.specific_encoders = nn.ModuleList([encoder() for _ in task.modalities])
+        deepest = len(config.widths) - 1
+        self.fusions = nn.ModuleList(
+            [ConvFusion(width, kernel=3 if scale == deepest else 1) for scale, width in enumerate(config.widths)]
+        )
+        self.decoder = Decoder(
+            slots=self.n, widths=config.widths, regions=len(task.regions), stem_stride=config.stem_stride
+        )
+        self.modality_classifier = nn.Linear(config.widths[-1], self.n)
+
+    @property
+    def divisor(self) -> int:
+        """Every edge of an input must be a multiple of this many voxels."""
+        return int(self.config.stem_stride * 2 ** (len(self.config.widths) - 1))
+
+    def encode(self, volumes: Tensor, present: Tensor) -> Features:
+        """Encode the present modalities, each exactly once.
+
+        Args:
+            volumes: (B, N, D, H, W), z-scored; slots that are not present are not read.
+            present: boolean (N,).
+
+        Raises:
+            ValueError: no modality present, another N, or an edge that is not a multiple of `divisor`.
+        """
+        self._check(volumes, present)
+        available = subsets.from_present(present)
+        own = subsets.members(available)
+        shared = self._encode_shared(volumes, own)
+        pyramids = {m: self.specific_encoders[m](volumes[:, m : m + 1]) for m in own}
+        specific = [{m: pyramids[m][s] for m in own} for s in range(len(shared))]
+        fused = [
+            {m: fusion(shared[s][m], specific[s][m]) for m in own} for s, fusion in enumerate(self.fusions)
+        ]  # [{m: (B, C_s, ...)}]
+        return Features(available, shared, specific, fused)
+
+    def fuse(self, features: Features, subset: int, *, scale: int) -> Tensor:
+        """Z(S) at one scale: the N slots on channels, (B, N*C_s, D_s, H_s, W_s).
+
+        Slot m is C(shared_m, specific_m) for m in S, else the mean of the shared features of S.
+        """
+        own = subsets.members(subset)
+        fused, shared = features.fused[scale], features.shared[scale]
+        if len(own) == self.n:
+            return torch.cat([fused[m] for m in range(self.n)], dim=1)
+        mean = torch.stack([shared[m] for m in own]).mean(dim=0)
+        return torch.cat([fused[m] if m in own else mean for m in range(self.n)], dim=1)
+
+    def decode(self, features: Features, chosen: Sequence[int]) -> list[Tensor]:
+        """Logits (B, R, D, H, W) of each of the chosen subsets."""
+        return [self._decode_one(features, subset) for subset in chosen]
+
+    def lattice(self, features: Features) -> Iterator[tuple[int, Tensor]]:
+        """(subset, logits) for every subset of what is available, largest first; one decoder pass each."""
+        for subset in subsets.lattice(features.available):
+            yield subset, self._decode_one(features, subset)
+
+    def forward(self, volumes: Tensor, present: Tensor) -> Tensor:
+        """Segment with exactly the present modalities: (B, N, D, H, W), (N,) bool -> logits (B, R, D, H, W)."""
+        features = self.encode(volumes, present)
+        return self._decode_one(features, features.available)
+
+    def _encode_shared(self, volumes: Tensor, own: Sequence[int]) -> list[dict[int, Tensor]]:
+        """The shared encoder over the modalities `own`: [{m: (B, C_s, D_s, H_s, W_s)} for each scale s].
+
+        Training folds them into the batch, which is faster. Evaluation takes one after the other: convolution kernels
+        round differently for different batch sizes, and a subset's logits must not depend on what else was encoded.
+        """
+        if self.training:
+            folded = torch.cat([volumes[:, m : m + 1] for m in own])  # (P*B, 1, D, H, W)
+            chunks = [level.split(volumes.shape[0]) for level in self.shared_encoder(folded)]
+            return [dict(zip(own, chunk, strict=True)) for chunk in chunks]
+        pyramids = {m: self.shared_encoder(volumes[:, m : m + 1]) for m in own}
+        return [{m: pyramids[m][s] for m in own} for s in range(len(self.config.widths))]
+
+    def _decode_one(self, features: Features, subset: int) -> Tensor:
+        if subset & ~features.available:
+            raise ValueError(f"subset {subset:b} has modalities that were not encoded, available are {features.available:b}")
+        scales = range(len(self.config.widths))
+        logits: Tensor = self.decoder([self.fuse(features, subset, scale=s) for s in scales])
+        return logits
+
+    def _check(self, volumes: Tensor, present: Tensor) -> None:
+        if volumes.ndim != 5 or volumes.shape[1] != self.n:
+            raise ValueError(f"volumes must be (B, {self.n}, D, H, W), found {tuple(volumes.shape)}")
+        if present.shape != (self.n,) or present.dtype != torch.bool:
+            raise ValueError(f"present must be a boolean ({self.n},), found {present.dtype} {tuple(present.shape)}")
+        if not bool(present.any()):
+            raise ValueError("no modality is present, expected at least one")
+        if any(edge % self.divisor for edge in volumes.shape[2:]):
+            raise ValueError(f"edges must be multiples of {self.divisor}, found {tuple(volumes.shape[2:])}")

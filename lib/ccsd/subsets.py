@@ -1,0 +1,85 @@
+"""The lattice of modality subsets, each encoded as a bit mask: bit m stands for modality m of the task's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+
+def full(n: int) -> int:
+    """The set of all n modalities."""
+    return (1 << n) - 1
+
+
+def members(subset: int) -> tuple[int, ...]:
+    """Indices of the modalities in `subset`, ascending. Example: members(0b1010) == (1, 3)."""
+    return tuple(m for m in range(subset.bit_length()) if subset >> m & 1)
+
+
+def size(subset: int) -> int:
+    """How many modalities `subset` has."""
+    return subset.bit_count()
+
+
+def from_members(indices: Iterable[int]) -> int:
+    """The inverse of `members`."""
+    subset = 0
+    for m in indices:
+        subset |= 1 << m
+    return subset
+
+
+def from_names(names: Iterable[str], modalities: Sequence[str]) -> int:
+    """Names -> subset.
+
+    Raises:
+        ValueError: a name that the task does not have.
+    """
+    subset = 0
+    for name in names:
+        if name not in modalities:
+            raise ValueError(f"modality {name!r} is not known, expected some of {', '.join(modalities)}")
+        subset |= 1 << modalities.index(name)
+    return subset
+
+
+def names(subset: int, modalities: Sequence[str]) -> tuple[str, ...]:
+    """Names of the modalities in `subset`, in the task's order."""
+    return tuple(modalities[m] for m in members(subset))
+
+
+def from_present(present: Tensor) -> int:
+    """`present`, a boolean (N,) tensor -> subset."""
+    return from_members(torch.nonzero(present).flatten().tolist())
+
+
+def lattice(available: int) -> list[int]:
+    """All non-empty subsets of `available`, larger sets first and ascending within a size: 2^|A| - 1 of them."""
+    return sorted(_submasks(available), key=lambda s: (-size(s), s))
+
+
+def level(available: int, k: int) -> list[int]:
+    """The subsets of `available` that have k modalities."""
+    return [s for s in lattice(available) if size(s) == k]
+
+
+def sample(available: int, generator: torch.Generator) -> int:
+    """One proper subset of `available`, drawn uniformly over sizes 1..|A|-1, then within the size.
+
+    With a single available modality there is no proper subset: that modality itself is returned.
+    """
+    if size(available) == 1:
+        return available
+    k = int(torch.randint(1, size(available), (1,), generator=generator))
+    chosen = torch.randperm(size(available), generator=generator)[:k].tolist()
+    own = members(available)
+    return from_members(own[i] for i in chosen)
+
+
+def _submasks(available: int) -> Iterator[int]:
+    subset = available
+    while subset:
+        yield subset
+        subset = (subset - 1) & available

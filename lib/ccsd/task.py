@@ -1,0 +1,94 @@
+"""What is segmented from what: modality order, label values and regions, defined once and stored in every checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """A segmentation task.
+
+    Attributes:
+        modalities: names in channel order; slot m of every (B, N, D, H, W) tensor is `modalities[m]`.
+        labels: name -> value in the label map, contiguous from 1 (clients map value v to the v-th name).
+        regions: name -> the label values it is made of, in output channel order; later regions are painted
+            over earlier ones when a label map is composed, so they go from the outermost to the innermost.
+        region_labels: name -> the label value that a voxel of this region gets if no later region covers it.
+        spacing: voxel size in mm that the network works at.
+
+    Raises:
+        ValueError: a name twice, labels not contiguous, or a region of unknown label values.
+    """
+
+    name: str
+    modalities: tuple[str, ...]
+    labels: Mapping[str, int]
+    regions: Mapping[str, tuple[int, ...]]
+    region_labels: Mapping[str, int]
+    spacing: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.modalities or len(set(self.modalities)) != len(self.modalities):
+            raise ValueError(f"task {self.name}: modalities must be distinct and not empty, found {self.modalities}")
+        values = sorted(self.labels.values())
+        if values != list(range(1, len(values) + 1)):
+            raise ValueError(f"task {self.name}: label values must be 1..{len(values)}, found {values}")
+        for region, members in self.regions.items():
+            if not members or not set(members) <= set(values):
+                raise ValueError(f"task {self.name}: region {region} has label values {members}, known are {values}")
+            if self.region_labels.get(region) not in members:
+                found = self.region_labels.get(region)
+                raise ValueError(f"task {self.name}: region {region} paints label {found}, expected one of {members}")
+
+    def to_regions(self, label: Tensor) -> Tensor:
+        """Label map (B, D, H, W) of integers -> overlapping regions (B, R, D, H, W) of float 0/1."""
+        channels = [torch.isin(label, torch.tensor(v, device=label.device)) for v in self.regions.values()]
+        return torch.stack(channels, dim=1).float()
+
+    def to_label(self, regions: Tensor) -> Tensor:
+        """Regions (R, D, H, W) of bool -> label map (D, H, W) uint8.
+
+        A region only counts inside the regions before it (ET inside TC inside WT for BraTS), so what is painted
+        is always nested, as the label map needs it.
+        """
+        label = torch.zeros(regions.shape[1:], dtype=torch.uint8, device=regions.device)
+        inside = torch.ones_like(regions[0])
+        for channel, region in zip(regions, self.regions, strict=True):
+            inside = inside & channel if set(self.regions[region]) <= self._so_far(region) else channel
+            label[inside] = self.region_labels[region]
+        return label
+
+    def _so_far(self, region: str) -> set[int]:
+        """Label values of the region painted just before `region` (all of them for the first)."""
+        names = list(self.regions)
+        index = names.index(region)
+        return set(self.regions[names[index - 1]]) if index else set(self.labels.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as stored in a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Task:
+        """The inverse of `as_dict`."""
+        plain = dict(values)
+        plain["modalities"] = tuple(plain["modalities"])
+        plain["regions"] = {k: tuple(v) for k, v in plain["regions"].items()}
+        return cls(**plain)
+
+
+NECROTIC, OEDEMA, ENHANCING = 1, 2, 3
+
+BRATS = Task(
+    name="brats",
+    modalities=("t1", "t1ce", "t2", "flair"),
+    labels={"necrotic and non-enhancing core": NECROTIC, "oedema": OEDEMA, "enhancing tumour": ENHANCING},
+    regions={"WT": (NECROTIC, OEDEMA, ENHANCING), "TC": (NECROTIC, ENHANCING), "ET": (ENHANCING,)},
+    region_labels={"WT": OEDEMA, "TC": NECROTIC, "ET": ENHANCING},
+)

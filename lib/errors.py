@@ -1,0 +1,24 @@
+"""Errors that a user can cause, as one tree; `lib.web.errors` turns them into HTTP at one border.
+
+InputError            400  a request, file or configuration value is wrong: the sentence says which, found and expected
+├── NotFoundError     404  an image, label or study that does not exist
+└── GridMismatchError 400  images of one study lie on different grids
+"""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Something that the user gave is wrong; the message is one sentence for that user."""
+
+    status = 400
+
+
+class NotFoundError(InputError):
+    """What was asked for does not exist."""
+
+    status = 404
+
+
+class GridMismatchError(InputError):
+    """Images that must share a grid (shape and affine) do not."""

@@ -1,0 +1,1 @@
+"""Prediction over whole studies and its measurement over the lattice of subsets."""

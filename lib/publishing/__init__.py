@@ -1,0 +1,1 @@
+"""Published weights: how they are written, read and named."""

@@ -1,0 +1,102 @@
+"""Weights on disk: written whole or not at all, read without unpickling code, carrying their task and sizes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lib.ccsd.network import CCSDNetwork, NetworkConfig
+from lib.ccsd.task import Task
+from lib.errors import InputError
+
+UNTRAINED = "untrained"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network in evaluation mode with its `version` and what is known of it (`notes`: data, metrics, parent)."""
+
+    network: CCSDNetwork
+    version: str
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save(path: Path, network: CCSDNetwork, *, name: str, notes: Mapping[str, Any], half: bool = False) -> str:
+    """Write weights to a temporary name beside `path` and rename. Returns the version: `<name>-<content hash>`.
+
+    Args:
+        half: store 16-bit floats (half the size); they are read back as 32-bit.
+    """
+    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    if half:
+        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    version = f"{name}-{_content_hash(state)}"
+    content = {
+        "model": state,
+        "task": network.task.as_dict(),
+        "network": asdict(network.config),
+        "version": version,
+        "notes": dict(notes),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.suffix)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            torch.save(content, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return version
+
+
+def load(path: Path, *, task: Task) -> Checkpoint:
+    """Read weights for `task`.
+
+    Raises:
+        InputError: not a checkpoint of ours, or one of another task (modalities, labels or regions differ).
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        stored = Task.from_dict(content["task"])
+        values = {k: tuple(v) if isinstance(v, list | tuple) else v for k, v in content["network"].items()}
+        config = NetworkConfig(**values)
+        version, state = str(content["version"]), content["model"]
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(f"weights {path.name} cannot be read as a CCSD checkpoint ({type(error).__name__})") from error
+    if stored != task:
+        raise InputError(
+            f"weights {path.name} are for task {stored.name} with modalities {', '.join(stored.modalities)} and "
+            f"regions {dict(stored.regions)}, expected task {task.name} with modalities "
+            f"{', '.join(task.modalities)} and regions {dict(task.regions)}"
+        )
+    network = CCSDNetwork(task, config)
+    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    return Checkpoint(network.eval(), version, content.get("notes", {}))
+
+
+def untrained(task: Task, config: NetworkConfig, *, seed: int = 0) -> Checkpoint:
+    """A network with random weights, the same for the same seed; the caller's random state is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = CCSDNetwork(task, config)
+    return Checkpoint(network.eval(), UNTRAINED)
+
+
+def _content_hash(state: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        digest.update(key.encode())
+        digest.update(state[key].numpy().tobytes())
+    return digest.hexdigest()[:10]

@@ -1,0 +1,161 @@
+"""Labelled studies as training cases: decoded and prepared once, then cropped and augmented at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lib.ccsd import subsets
+from lib.ccsd.task import Task
+from lib.preprocessing.prepare import prepare, prepare_label
+from lib.studies.labels import read_label
+from lib.studies.study import Study
+from lib.studies.volumes import read_grid, read_study
+
+MAX_ROTATION = 0.26  # radians, 15 degrees
+MAX_SCALE = 0.15
+MAX_GAIN = 0.15
+MAX_SHIFT = 0.15  # in units of the z-scored intensities
+
+
+@dataclass(frozen=True)
+class Case:
+    """A prepared study with its label.
+
+    Attributes:
+        volumes: (N, d, h, w) half precision, z-scored.
+        label: (d, h, w) uint8.
+        available: the subset of modalities it has.
+        tumour: (K, 3) voxel indices of (a sample of) the tumour.
+    """
+
+    id: str
+    volumes: Tensor
+    label: Tensor
+    available: int
+    tumour: Tensor
+
+
+def load_case(study: Study, label: Path, task: Task) -> Case:
+    """Read and prepare a study and its label.
+
+    Raises:
+        InputError: an unreadable file, another grid, or label values that the task does not have.
+    """
+    asked = next(iter(study.files.values()))
+    values, _ = read_label(label, known=len(task.labels), reference=read_grid(asked))
+    prepared = prepare(read_study(study.files, asked=asked), task.modalities, spacing=task.spacing)
+    label_map = prepare_label(values, prepared.frame)
+    tumour = torch.nonzero(label_map)
+    every = max(1, len(tumour) // 20000)
+    return Case(
+        study.id, prepared.volumes.half(), label_map, subsets.from_present(prepared.present), tumour[::every].short()
+    )
+
+
+def crop(
+    case: Case, *, patch: int, tumour_share: float, augment: bool, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """One random crop: volumes (N, p, p, p) float and label (p, p, p) of integers.
+
+    Half of the crops (`tumour_share`) are centred on a tumour voxel, the others anywhere in the box. With `augment`:
+    rotation, scale, flips and a gain and shift per modality.
+    """
+    centre = _centre(case, patch, tumour_share, generator)
+    grid = _sampling_grid(centre, case.label.shape, patch, augment, generator)
+    margin = _bounding_box(grid, case.label.shape)
+    local = _to_local(grid, case.label.shape, margin)
+    volumes = case.volumes[(slice(None), *margin)].float()
+    label = case.label[margin].float()
+    sampled = F.grid_sample(volumes[None], local[None], mode="bilinear", padding_mode="zeros", align_corners=True)[0]
+    labels = F.grid_sample(label[None, None], local[None], mode="nearest", padding_mode="zeros", align_corners=True)
+    if augment:
+        sampled = _intensity(sampled, generator)
+    return sampled, labels[0, 0].round().long()
+
+
+def batches(
+    cases: Sequence[Case], *, steps: int, batch: int, generator: torch.Generator
+) -> list[list[Case]]:
+    """`steps` batches, each of studies with the same modalities available (they share one encoder pass)."""
+    groups: dict[int, list[Case]] = {}
+    for case in cases:
+        groups.setdefault(case.available, []).append(case)
+    chosen = []
+    for _ in range(steps):
+        first = cases[int(torch.randint(len(cases), (1,), generator=generator))]
+        group = groups[first.available]
+        rest = torch.randint(len(group), (batch - 1,), generator=generator).tolist()
+        chosen.append([first, *[group[i] for i in rest]])
+    return chosen
+
+
+def _uniform(low: float, high: float, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=generator)
+
+
+def _centre(case: Case, patch: int, tumour_share: float, generator: torch.Generator) -> Tensor:
+    """Voxel coordinates (3,) of the crop's centre, kept so that the crop stays inside the box where it can."""
+    shape = torch.tensor(case.label.shape, dtype=torch.float32)
+    if len(case.tumour) and float(torch.rand((), generator=generator)) < tumour_share:
+        index = int(torch.randint(len(case.tumour), (1,), generator=generator))
+        centre = case.tumour[index].float() + _uniform(-patch / 4, patch / 4, (3,), generator)
+    else:
+        centre = torch.rand(3, generator=generator) * shape
+    low = (shape / 2).clamp_max(patch / 2)
+    return torch.minimum(torch.maximum(centre, low), shape - low)
+
+
+def _sampling_grid(
+    centre: Tensor, shape: torch.Size, patch: int, augment: bool, generator: torch.Generator
+) -> Tensor:
+    """(p, p, p, 3) voxel coordinates to sample."""
+    axis = torch.arange(patch, dtype=torch.float32) - (patch - 1) / 2
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)  # (p, p, p, 3)
+    if augment:
+        points = points @ _random_affine(generator).T
+    return points + centre - 0.5
+
+
+def _random_affine(generator: torch.Generator) -> Tensor:
+    """Rotation about the three axes, scale and flips as a (3, 3) matrix."""
+    matrix = torch.diag(_uniform(1 - MAX_SCALE, 1 + MAX_SCALE, (3,), generator))
+    for axis, angle in enumerate(_uniform(-MAX_ROTATION, MAX_ROTATION, (3,), generator)):
+        a, b = (i for i in range(3) if i != axis)
+        turn = torch.eye(3)
+        turn[a, a] = turn[b, b] = torch.cos(angle)
+        turn[a, b], turn[b, a] = -torch.sin(angle), torch.sin(angle)
+        matrix = turn @ matrix
+    flips = torch.randint(0, 2, (3,), generator=generator) * 2.0 - 1
+    return torch.diag(flips) @ matrix
+
+
+def _bounding_box(grid: Tensor, shape: torch.Size) -> tuple[slice, slice, slice]:
+    """The part of the study that the sampling needs, so that only this part is converted to float."""
+    low = grid.amin(dim=(0, 1, 2)).floor().long()
+    high = grid.amax(dim=(0, 1, 2)).ceil().long()
+    a, b, c = (
+        slice(max(0, min(int(lo), n - 2)), max(2, min(int(hi) + 1, n)))
+        for lo, hi, n in zip(low, high, shape, strict=True)
+    )
+    return a, b, c
+
+
+def _to_local(grid: Tensor, shape: torch.Size, box: tuple[slice, slice, slice]) -> Tensor:
+    """Voxel coordinates -> grid_sample's (x, y, z) in [-1, 1] within `box`."""
+    start = torch.tensor([s.start for s in box], dtype=torch.float32)
+    edge = torch.tensor([s.stop - s.start for s in box], dtype=torch.float32)
+    return ((grid - start) / (edge - 1) * 2 - 1).flip(-1)
+
+
+def _intensity(volumes: Tensor, generator: torch.Generator) -> Tensor:
+    """Gain and shift per modality inside the brain; zero stays zero."""
+    n = volumes.shape[0]
+    gain = _uniform(1 - MAX_GAIN, 1 + MAX_GAIN, (n, 1, 1, 1), generator)
+    shift = _uniform(-MAX_SHIFT, MAX_SHIFT, (n, 1, 1, 1), generator)
+    return torch.where(volumes != 0, volumes * gain + shift, volumes)

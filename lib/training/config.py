@@ -1,0 +1,53 @@
+"""Settings of a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lib.ccsd.losses import LossConfig
+from lib.errors import InputError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run's settings; printed with the run and stored with the weights.
+
+    Attributes:
+        max_epochs: length; max_minutes ends earlier if it is reached first (None: no limit). The learning rate
+            follows whichever is further.
+        steps: optimiser steps an epoch.
+        patch: edge of the cubic training crop in voxels.
+        batch: crops a step.
+        learning_rate: at the start; it falls to 0 by (1 - progress)^0.9 after `warm_up` steps of linear growth.
+        tumour_share: share of crops centred on a tumour voxel.
+        validate_every: epochs between validations.
+        average: decay of the exponential moving average of the weights, which is what is validated and published.
+        seed: of crops, augmentation and subsets.
+    """
+
+    max_epochs: int = 10
+    max_minutes: float | None = None
+    steps: int = 50
+    patch: int = 80
+    batch: int = 1
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    warm_up: int = 20
+    tumour_share: float = 0.5
+    validate_every: int = 1
+    average: float = 0.99
+    seed: int = 0
+    losses: LossConfig = field(default_factory=LossConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("max_epochs", "steps", "patch", "batch", "validate_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if self.max_minutes is not None and self.max_minutes <= 0:
+            raise InputError(f"max_minutes is {self.max_minutes}, expected more than 0")
+        if not 0 < self.learning_rate < 1:
+            raise InputError(f"learning_rate is {self.learning_rate}, expected between 0 and 1")
+        if not 0 <= self.tumour_share <= 1:
+            raise InputError(f"tumour_share is {self.tumour_share}, expected 0 to 1")
+        if not 0 <= self.average < 1:
+            raise InputError(f"average is {self.average}, expected 0 up to but not 1")
