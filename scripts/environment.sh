@@ -16,28 +16,27 @@ find_python() {
   return 1
 }
 
-# ensure_environment FILE...: installs the requirement files, in order; *-nodeps.txt without dependencies.
-# The stamp is written last, so an install that was killed is done again; the lock keeps two starts apart.
+# ensure_environment FILE...: installs each requirement file that changed, in order; *-nodeps.txt without dependencies.
+# A file's stamp is written after its install, so one that was killed is done again; the lock keeps two starts apart.
 ensure_environment() {
-  local wanted stamp="$VENV/.installed" python file
-  wanted="$(cd "$REPOSITORY" && cat "$@" | sha256sum | cut -d' ' -f1)"
+  local file stamp wanted options python
   mkdir -p "$VENV"
   exec 9>"$VENV/.lock"
   flock 9
-  if ! grep -qsx "$wanted" "$stamp"; then
-    if [ ! -x "$VENV/bin/python" ]; then
-      python="$(find_python)"
-      "$python" -m venv "$VENV"
-    fi
-    for file in "$@"; do
-      echo "installing $file into $VENV (once; a few minutes)" >&2
-      case "$file" in
-        *-nodeps.txt) "$VENV/bin/python" -m pip install -q --no-deps -r "$REPOSITORY/$file" ;;
-        *) "$VENV/bin/python" -m pip install -q -r "$REPOSITORY/$file" ;;
-      esac
-    done
-    echo "$wanted" >>"$stamp"
+  if [ ! -x "$VENV/bin/pip" ]; then
+    python="$(find_python)"
+    "$python" -m venv "$VENV"
   fi
-  flock -u 9
+  for file in "$@"; do
+    stamp="$VENV/.installed-$file"
+    wanted="$(sha256sum <"$REPOSITORY/$file")"
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+      echo "installing $file (once; a few minutes)" >&2
+      options=()
+      case "$file" in *-nodeps.txt) options=(--no-deps) ;; esac
+      "$VENV/bin/python" -m pip install -q ${options[@]+"${options[@]}"} -r "$REPOSITORY/$file"
+      echo "$wanted" >"$stamp"
+    fi
+  done
   exec 9>&-
 }

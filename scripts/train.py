@@ -56,9 +56,7 @@ def main() -> None:
     def keep(epoch: Epoch) -> None:
         logger.info(describe(epoch, epoch.network))
         if epoch.index % arguments.save_every == 0 or epoch.progress >= 1:
-            version = checkpoint.save(
-                arguments.out, epoch.network, name=arguments.preset, notes=notes, half=True
-            )
+            version = checkpoint.save(arguments.out, epoch.network, name=arguments.preset, notes=notes, half=True)
             logger.info("wrote %s (%s)", arguments.out, version)
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -84,9 +84,7 @@ def compositional(
     for scale in scales:
         z = {s: network.fuse(features, s, scale=scale) for s in lattice}
         hmsd.append(distillation.hmsd(z, features.available, tau=config.tau))
-        dmcd.append(
-            distillation.dmcd(z, features.available, tau=config.tau, generator=generator, path=config.path)
-        )
+        dmcd.append(distillation.dmcd(z, features.available, tau=config.tau, generator=generator, path=config.path))
     return torch.stack(hmsd).mean(), torch.stack(dmcd).mean()
 
 

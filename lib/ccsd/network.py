@@ -98,6 +98,13 @@ class CCSDNetwork(nn.Module):
         """Every edge of an input must be a multiple of this many voxels."""
         return int(self.config.stem_stride * 2 ** (len(self.config.widths) - 1))
 
+    def place(self, device: torch.device) -> CCSDNetwork:
+        """Move to `device`, in the memory format that its convolutions are fastest in."""
+        memory = torch.channels_last_3d if device.type == "cpu" else torch.contiguous_format
+        self.to(device)
+        self.to(memory_format=memory)  # type: ignore[call-overload]  # torch's stubs lack this keyword
+        return self
+
     def encode(self, volumes: Tensor, present: Tensor) -> Features:
         """Encode the present modalities, each exactly once.
 
@@ -160,7 +167,9 @@ class CCSDNetwork(nn.Module):
 
     def _decode_one(self, features: Features, subset: int) -> Tensor:
         if subset & ~features.available:
-            raise ValueError(f"subset {subset:b} has modalities that were not encoded, available are {features.available:b}")
+            raise ValueError(
+                f"subset {subset:b} has modalities that were not encoded, available are {features.available:b}"
+            )
         scales = range(len(self.config.widths))
         logits: Tensor = self.decoder([self.fuse(features, subset, scale=s) for s in scales])
         return logits

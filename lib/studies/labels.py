@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.errors import GridMismatchError, InputError
-from lib.studies.volumes import Grid, read_values, read_grid
+from lib.studies.volumes import Grid, read_grid, read_values
 
 BRATS_2021_ENHANCING = 4  # BraTS 2018 to 2021 write 4, BraTS 2023 on writes 3
 ENHANCING = 3

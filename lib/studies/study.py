@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from lib.errors import InputError, NotFoundError
 from lib.studies import names
+
+logger = logging.getLogger(__name__)
 
 IGNORED_FOLDERS = {"labels"}  # MONAI Label keeps its label files there
 
@@ -46,9 +49,10 @@ class Study:
 def find_studies(root: Path) -> list[Study]:
     """All studies under `root`, recursively, sorted by id. A study is a folder's files with one case name.
 
+    A study that cannot be used (two files for one modality) is left out with a warning in the log.
+
     Raises:
         NotFoundError: `root` is no folder.
-        InputError: two files of a study claim the same modality.
     """
     if not root.is_dir():
         raise NotFoundError(f"studies folder {root} does not exist")
@@ -59,7 +63,12 @@ def find_studies(root: Path) -> list[Study]:
             path = Path(folder, file)
             if names.is_image_file(path):
                 groups.setdefault((path.parent, names.parse(path).case), []).append(path)
-    studies = [_assemble(case, paths) for (_, case), paths in groups.items()]
+    studies = []
+    for (_, case), paths in groups.items():
+        try:
+            studies.append(_assemble(case, paths))
+        except InputError as error:
+            logger.warning("left out: %s", error)
     return sorted((s for s in studies if s.files), key=lambda s: s.id)
 
 

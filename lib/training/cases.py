@@ -79,9 +79,7 @@ def crop(
     return sampled, labels[0, 0].round().long()
 
 
-def batches(
-    cases: Sequence[Case], *, steps: int, batch: int, generator: torch.Generator
-) -> list[list[Case]]:
+def batches(cases: Sequence[Case], *, steps: int, batch: int, generator: torch.Generator) -> list[list[Case]]:
     """`steps` batches, each of studies with the same modalities available (they share one encoder pass)."""
     groups: dict[int, list[Case]] = {}
     for case in cases:
@@ -111,9 +109,7 @@ def _centre(case: Case, patch: int, tumour_share: float, generator: torch.Genera
     return torch.minimum(torch.maximum(centre, low), shape - low)
 
 
-def _sampling_grid(
-    centre: Tensor, shape: torch.Size, patch: int, augment: bool, generator: torch.Generator
-) -> Tensor:
+def _sampling_grid(centre: Tensor, shape: torch.Size, patch: int, augment: bool, generator: torch.Generator) -> Tensor:
     """(p, p, p, 3) voxel coordinates to sample."""
     axis = torch.arange(patch, dtype=torch.float32) - (patch - 1) / 2
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)  # (p, p, p, 3)

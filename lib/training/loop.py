@@ -72,24 +72,23 @@ def train(
         raise InputError("there is no labelled study to train on, expected at least one")
     if config.patch % network.divisor:
         raise InputError(f"patch is {config.patch} voxels, expected a multiple of {network.divisor}")
-    memory = torch.channels_last_3d if device.type == "cpu" else torch.contiguous_format
-    network.to(device=device, memory_format=memory).train()
+    network.place(device).train()
     averaged = copy.deepcopy(network).eval()
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     generator = torch.Generator().manual_seed(config.seed)
     started = time.monotonic()
     done = 0
     for index in range(1, config.max_epochs + 1):
         sums: dict[str, float] = {}
+        count = 0
         chosen = batches(cases, steps=config.steps, batch=config.batch, generator=generator)
-        for count, studies in enumerate(chosen, start=1):
+        for studies in chosen:
             progress = _progress(done, started, config)
             _set_learning_rate(optimiser, config, done, progress)
             for name, value in _step(network, studies, optimiser, config, progress, generator, device).items():
                 sums[name] = sums.get(name, 0.0) + value
             done += 1
+            count += 1
             _average(averaged, network, min(config.average, done / (done + 10)))
             if _progress(done, started, config) >= 1:
                 break
@@ -158,9 +157,7 @@ def _progress(done: int, started: float, config: TrainConfig) -> float:
     return min(1.0, max(by_steps, by_time))
 
 
-def _set_learning_rate(
-    optimiser: torch.optim.Optimizer, config: TrainConfig, done: int, progress: float
-) -> None:
+def _set_learning_rate(optimiser: torch.optim.Optimizer, config: TrainConfig, done: int, progress: float) -> None:
     ramp = min(1.0, (done + 1) / config.warm_up) if config.warm_up else 1.0
     for group in optimiser.param_groups:
         group["lr"] = config.learning_rate * ramp * (1 - progress) ** 0.9

@@ -1,0 +1,90 @@
+"""The MONAI Label app `ccsd`: which tasks exist. Wiring only."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+# MONAI Label puts only the app's folder on sys.path; `lib` is in the repository's root.
+ROOT = str(Path(__file__).resolve().parents[2])
+if ROOT not in sys.path:
+    sys.path.insert(0, ROOT)
+
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
+from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.train import TrainTask
+
+from lib.configs.ccsd import CCSD
+from lib.datastores.local import StudyDatastore
+from lib.errors import InputError
+from lib.infers.images import resolve_image
+from lib.web.errors import install_error_handlers
+
+logger = logging.getLogger(__name__)
+
+CONFIGS = {"ccsd": CCSD}
+
+
+class CCSDApp(MONAILabelApp):
+    """Brain tumour segmentation from any subset of T1, T1ce, T2 and FLAIR.
+
+    Configuration (`--conf KEY VALUE`): `models ccsd`; `preset small|base`, the network that an untrained start makes.
+    """
+
+    def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
+        self.models: dict[str, CCSD] = {}
+        wanted = [m.strip() for m in conf.get("models", "ccsd").split(",")]
+        wanted = list(CONFIGS) if wanted == ["all"] else wanted
+        for name in wanted:
+            if name not in CONFIGS:
+                known = ", ".join(CONFIGS)
+                raise MONAILabelException(
+                    MONAILabelError.APP_INIT_ERROR, f"--conf models: {name} is not known, expected {known} or all"
+                )
+            self.models[name] = CONFIGS[name]()
+            self.models[name].init(name, os.path.join(app_dir, "model"), conf, None)
+        super().__init__(
+            app_dir=app_dir,
+            studies=studies,
+            conf=conf,
+            name="CCSD brain tumour segmentation",
+            description="Segments brain tumours from any non-empty subset of T1, T1ce, T2 and FLAIR. Research use only.",
+            version="0.1.0",
+        )
+
+    def init_datastore(self) -> Datastore:
+        if self.studies.startswith(("http://", "https://")):
+            return self.init_remote_datastore()
+        return StudyDatastore(self.studies)
+
+    def init_infers(self) -> dict[str, InferTask]:
+        return {name: config.infer() for name, config in self.models.items()}
+
+    def init_trainers(self) -> dict[str, TrainTask]:
+        return {name: config.trainer() for name, config in self.models.items()}
+
+    def on_init_complete(self) -> None:
+        install_error_handlers()
+        super().on_init_complete()
+
+    def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """As MONAI Label's, after checking that the image is one that clients may ask for (404 otherwise)."""
+        store = datastore or self.datastore()
+        request = {**request, "image": resolve_image(request.get("image"), store, self.sessions())}
+        result: dict[str, Any] = super().infer(request, store)
+        return result
+
+    def train(self, request: dict[str, Any]) -> dict[str, Any]:
+        """As MONAI Label's; in the training process a user's error ends it with one sentence, not a traceback."""
+        try:
+            result: dict[str, Any] = super().train(request)
+        except InputError as error:
+            if self._server_mode:
+                raise
+            sys.exit(f"error: {error}")
+        return result

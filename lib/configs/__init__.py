@@ -1,0 +1,1 @@
+"""MONAI Label task configurations: a file a model, named as the model."""

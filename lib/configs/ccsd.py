@@ -1,0 +1,38 @@
+"""The model `ccsd`: its weights, its infer task and its train task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from monailabel.interfaces.config import TaskConfig
+
+from lib.ccsd.network import PRESETS
+from lib.ccsd.task import BRATS
+from lib.errors import InputError
+from lib.infers.ccsd import CCSDInferTask
+from lib.publishing.served import ServedModel
+from lib.trainers.ccsd import CCSDTrainTask
+
+
+class CCSD(TaskConfig):
+    """Shared by both tasks: where weights are, and which network an untrained start makes."""
+
+    def init(self, name: str, model_dir: str, conf: dict[str, str], planner: Any, **kwargs: Any) -> None:
+        super().init(name, model_dir, conf, planner, **kwargs)
+        preset = conf.get("preset", "small")
+        if preset not in PRESETS:
+            raise InputError(f"--conf preset: {preset} is not known, expected one of {', '.join(PRESETS)}")
+        self.labels = dict(BRATS.labels)
+        self.model = ServedModel(
+            published=Path(model_dir, f"{name}.pt"),
+            shipped=Path(model_dir, f"pretrained_{name}.pt"),
+            task=BRATS,
+            preset=PRESETS[preset],
+        )
+
+    def infer(self) -> CCSDInferTask:
+        return CCSDInferTask(self.model)
+
+    def trainer(self) -> CCSDTrainTask:
+        return CCSDTrainTask(self.model, stats_file=Path(self.model_dir, "train_stats.json"))

@@ -1,0 +1,1 @@
+"""Where MONAI Label finds images and keeps labels."""

@@ -1,0 +1,130 @@
+"""A folder of studies as a MONAI Label datastore: sub-folders are read, reference labels are not listed as images."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
+
+from lib.ccsd.task import BRATS
+from lib.errors import InputError, NotFoundError
+from lib.studies import names
+from lib.studies.labels import read_label
+from lib.studies.study import find_studies
+from lib.studies.volumes import read_grid, write_volume
+
+logger = logging.getLogger(__name__)
+
+
+class StudyDatastore(LocalDatastore):
+    """MONAI Label's local datastore over a tree of studies.
+
+    An image id is the file's name without extension (`BraTS-GLI-00001-000-t1c`); where two folders hold the same name,
+    the later ones get the path in front, `/` written as `__`. Labels are kept under `labels/<tag>/<image id>.nii.gz`.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, extensions=tuple(f"*{e}" for e in names.EXTENSIONS), auto_reload=False)
+
+    def get_image_uri(self, image_id: str) -> str:
+        self._refresh_if_unknown(image_id)
+        entry = self._datastore.objects.get(image_id)
+        return os.path.realpath(self._root / entry.image.info["file"]) if entry else ""
+
+    def get_image_info(self, image_id: str) -> dict[str, Any]:
+        path = self.get_image_uri(image_id)
+        if not path:
+            raise NotFoundError(f"image {image_id} does not exist")
+        return {**self._datastore.objects[image_id].image.info, "path": path}
+
+    def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
+        """Labelled images: `{"image": path, "label": path, "ts": seconds}`."""
+        self.refresh()
+        rows = []
+        for image_id, entry in self._datastore.filter_by_tag("final").items():
+            image, label = self.get_image_uri(image_id), self.get_label_uri(image_id, "final")
+            if not full_path:
+                image, label = (os.path.relpath(p, self._root) for p in (image, label))
+            rows.append({"image": image, "label": label, "ts": entry.labels["final"].info.get("ts", 0)})
+        return rows
+
+    def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
+        """Check a label against its image and keep it, whole or not at all.
+
+        Raises:
+            NotFoundError: no such image. InputError: unreadable, on another grid, or of unknown values.
+        """
+        image = self.get_image_uri(image_id)
+        if not image:
+            raise NotFoundError(f"image {image_id} does not exist")
+        if not label_tag.isidentifier():
+            raise InputError(f"tag is {label_tag!r}, expected letters, digits and _")
+        values, grid = read_label(Path(label_filename), known=len(BRATS.labels), reference=read_grid(Path(image)))
+        folder = Path(self._datastore.label_path(label_tag))
+        with FileLock(self._lock_file):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_volume(folder / f"{image_id}.nii.gz", values, grid)
+            info = {**(label_info or {}), "ts": int(time.time()), "name": f"{image_id}.nii.gz"}
+            self._datastore.objects[image_id].labels[label_tag] = DataModel(info=info, ext=".nii.gz")
+            self._update_datastore_file(lock=False)
+        return image_id
+
+    def remove_image(self, image_id: str) -> None:
+        raise InputError(f"image {image_id}: images are removed in the studies folder, not through the server")
+
+    @property
+    def _root(self) -> Path:
+        return Path(self._datastore_path)
+
+    def _refresh_if_unknown(self, image_id: str) -> None:
+        if image_id not in self._datastore.objects:
+            self.refresh()
+
+    def _add_non_existing_images(self) -> int:
+        self._init_from_datastore_file()
+        known = {entry.image.info.get("file") for entry in self._datastore.objects.values()}
+        added = 0
+        for study in find_studies(self._root):
+            for path in study.files.values():
+                file = str(path.relative_to(self._root))
+                if file not in known:
+                    self._add(file)
+                    added += 1
+        return added
+
+    def _add(self, file: str) -> None:
+        image_id = names.strip_extension(os.path.basename(file))
+        if image_id in self._datastore.objects:
+            image_id = names.strip_extension(file).replace(os.sep, "__")
+        extension = file[len(names.strip_extension(file)) :]
+        info = {"ts": int((self._root / file).stat().st_mtime), "name": os.path.basename(file), "file": file}
+        self._datastore.objects[image_id] = ImageLabelModel(image=DataModel(info=info, ext=extension))
+
+    def _update_datastore_file(self, lock: bool = True) -> None:
+        """Write the index whole or not at all: a server that cannot read it does not start."""
+        with FileLock(self._lock_file) if lock else nullcontext():
+            temporary = Path(f"{self._datastore_config_path}.{os.getpid()}.tmp")
+            temporary.write_text(json.dumps(self._datastore.model_dump(exclude={"base_path"}), indent=2, default=str))
+            os.replace(temporary, self._datastore_config_path)
+            self._config_ts = os.stat(self._datastore_config_path).st_mtime
+
+    def _remove_non_existing(self) -> int:
+        self._init_from_datastore_file()
+        removed = 0
+        for image_id, entry in list(self._datastore.objects.items()):
+            if not (self._root / entry.image.info.get("file", "")).is_file():
+                del self._datastore.objects[image_id]
+                removed += 1
+                continue
+            for tag, label in list(entry.labels.items()):
+                if not Path(self._datastore.label_path(tag), self._filename(image_id, label.ext)).is_file():
+                    del entry.labels[tag]
+                    removed += 1
+        return removed

@@ -1,0 +1,164 @@
+"""The infer task `ccsd`: image id -> study -> preparation -> network(subset) -> mask on the asked grid -> answer."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
+from monailabel.transform.writer import Writer
+from monailabel.utils.others.generic import device_list
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lib.ccsd import subsets
+from lib.ccsd.task import ENHANCING, Task
+from lib.evaluation.predict import predict
+from lib.infers.request import InferRequest, read_request
+from lib.preprocessing.prepare import Prepared, prepare
+from lib.publishing.checkpoint import UNTRAINED, Checkpoint
+from lib.publishing.served import ServedModel
+from lib.studies import names
+from lib.studies.study import Study, study_of
+from lib.studies.volumes import Grid, read_study, write_volume
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION = "Brain tumour segmentation from any subset of T1, T1ce, T2, FLAIR (CCSD)"
+UNTRAINED_WARNING = "untrained weights: no model is published yet, this mask is meaningless"
+
+
+class CCSDInferTask(InferTask):
+    """Segments the study that an image belongs to, with whatever modalities it has."""
+
+    def __init__(self, model: ServedModel) -> None:
+        config = {"device": device_list(), "modalities": "all", "window": 0, "overlap": 0.5}
+        super().__init__(InferType.SEGMENTATION, dict(model.task.labels), 3, DESCRIPTION, config)
+        self.model = model
+        self._lock = threading.Lock()  # one network at a time: its memory and the cores are shared
+
+    def is_valid(self) -> bool:
+        return True
+
+    def info(self) -> dict[str, Any]:
+        version = self.model.current().version
+        info: dict[str, Any] = super().info()
+        info["version"] = version
+        if version == UNTRAINED:
+            info["description"] = f"{DESCRIPTION}: untrained weights"
+        return info
+
+    def __call__(self, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+        """(mask file, JSON part of the answer).
+
+        Raises:
+            InputError: the image, the study or a parameter is not usable.
+        """
+        clock = _Clock()
+        asked = Path(request["image"])
+        wanted = read_request(request, known=self.model.task.modalities)
+        study = _study(asked, wanted)
+        volumes = read_study(study.files, asked=asked)
+        clock.lap("read")
+        prepared = prepare(volumes, self.model.task.modalities, spacing=self.model.task.spacing)
+        clock.lap("prepare")
+        with self._lock:
+            checkpoint = self.model.current()
+            probabilities = segment(checkpoint, prepared, wanted)
+        clock.lap("network")
+        label = mask_on_grid(probabilities, prepared, self.model.task)
+        clock.lap("restore")
+        answer = describe(study, label, prepared.frame.grid, checkpoint, self.model.task)
+        file = _write(label, prepared.frame.grid, asked, wanted, request)
+        clock.lap("write")
+        return file, {"label_names": self.labels, "latencies": clock.seconds, "ccsd": answer}
+
+
+def segment(checkpoint: Checkpoint, prepared: Prepared, wanted: InferRequest) -> Tensor:
+    """Region probabilities (R, d, h, w) from exactly the present modalities."""
+    network = checkpoint.network.place(wanted.device)
+    subset = subsets.from_present(prepared.present)
+    return predict(network, prepared.volumes, prepared.present, [subset], wanted.window)[subset]
+
+
+def mask_on_grid(probabilities: Tensor, prepared: Prepared, task: Task) -> NDArray[np.uint8]:
+    """Region probabilities in the network's frame -> label map (D, H, W) uint8 on the asked image's grid."""
+    restored = prepared.frame.restore(probabilities)
+    label: NDArray[np.uint8] = task.to_label(restored > 0.5).numpy()
+    return label
+
+
+def describe(study: Study, label: NDArray[np.uint8], grid: Grid, checkpoint: Checkpoint, task: Task) -> dict[str, Any]:
+    """The answer's `ccsd` part: modalities used and missing, volumes in mL, model version, warnings."""
+    missing = [m for m in task.modalities if m not in study.files]
+    millilitres = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
+    volumes = {
+        region: round(int(np.isin(label, values).sum()) * millilitres, 3) for region, values in task.regions.items()
+    }
+    return {
+        "modalities": {
+            "used": {m: study.files[m].name for m in task.modalities if m in study.files},
+            "missing": missing,
+        },
+        "volumes_ml": volumes,
+        "model": checkpoint.version,
+        "warnings": _warnings(missing, checkpoint),
+    }
+
+
+def _warnings(missing: list[str], checkpoint: Checkpoint) -> list[str]:
+    warnings = []
+    if checkpoint.version == UNTRAINED:
+        warnings.append(UNTRAINED_WARNING)
+    if "t1ce" in missing:
+        warnings.append("no t1ce: enhancement cannot be seen, ET and TC are estimates")
+    if "flair" in missing and "t2" in missing:
+        warnings.append("no flair and no t2: the extent of oedema is an estimate")
+    return warnings
+
+
+def _study(asked: Path, wanted: InferRequest) -> Study:
+    only = wanted.modalities[0] if wanted.modalities and len(wanted.modalities) == 1 else None
+    study = study_of(asked, modality=only)
+    return study.restricted(wanted.modalities) if wanted.modalities else study
+
+
+def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, wanted: InferRequest, request: dict[str, Any]) -> str:
+    """The mask as a temporary file that MONAI Label sends and removes."""
+    if wanted.enhancing_value != ENHANCING:
+        label = np.where(label == ENHANCING, wanted.enhancing_value, label).astype(np.uint8)
+    extension = str(request.get("result_extension") or asked.name[len(names.strip_extension(asked.name)) :])
+    if extension in names.EXTENSIONS:
+        with tempfile.NamedTemporaryFile(suffix=extension, delete=False) as file:
+            path = Path(file.name)
+        write_volume(path, label, grid)
+        return str(path)
+    data = {
+        "pred": torch.from_numpy(label),
+        "pred_meta_dict": {"affine": grid.affine},
+        "result_extension": extension,
+        "result_dtype": request.get("result_dtype", "uint8"),
+        "result_compress": request.get("result_compress", False),
+    }
+    path_, _ = Writer(label="pred")(data)
+    return str(path_)
+
+
+class _Clock:
+    """Seconds of each step, for the answer."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = self._start = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 3)
+        self.seconds["total"] = round(now - self._start, 3)
+        self._last = now

@@ -1,0 +1,56 @@
+"""The model that is served: the latest published weights, else the shipped ones, else an untrained network."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib.ccsd.network import NetworkConfig
+from lib.ccsd.task import Task
+from lib.publishing import checkpoint
+from lib.publishing.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class ServedModel:
+    """Reads weights when they change, so that a publication needs no restart.
+
+    Attributes:
+        published: where training publishes; shipped: what came with the app.
+        task: what the weights must be for.
+        preset: the sizes of the network when there are no weights at all.
+    """
+
+    published: Path
+    shipped: Path
+    task: Task
+    preset: NetworkConfig
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _stamp: tuple[object, ...] | None = None
+    _checkpoint: Checkpoint | None = None
+
+    def current(self) -> Checkpoint:
+        """The weights to use now. The returned network is not shared with a later publication.
+
+        Raises:
+            InputError: the weights cannot be read, or are for another task.
+        """
+        with self._lock:
+            path = next((p for p in (self.published, self.shipped) if p.exists()), None)
+            stamp = (path, *_signature(path)) if path else ("untrained",)
+            if self._checkpoint is None or stamp != self._stamp:
+                self._checkpoint = (
+                    checkpoint.load(path, task=self.task) if path else checkpoint.untrained(self.task, self.preset)
+                )
+                self._stamp = stamp
+                logger.info("serving weights %s", self._checkpoint.version)
+            return self._checkpoint
+
+
+def _signature(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,0 +1,55 @@
+"""The one border where errors become HTTP: a sentence as `detail`, a status, never a stack trace."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from monailabel.interfaces.exception import (
+    ImageNotFoundException,
+    LabelNotFoundException,
+    MONAILabelError,
+    MONAILabelException,
+)
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from lib.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def install_error_handlers() -> None:
+    """Add the handlers to MONAI Label's FastAPI app.
+
+    The app is already running its start-up then, so its built middleware is dropped; Starlette builds it anew, with
+    these handlers, for the next request.
+    """
+    from monailabel.app import app  # not at import: reading it builds the whole web app
+
+    app.add_exception_handler(InputError, _input_error)
+    app.add_exception_handler(MONAILabelException, _monailabel_error)
+    app.add_exception_handler(json.JSONDecodeError, _json_error)
+    app.middleware_stack = None
+
+
+def _answer(status: int, sentence: str) -> JSONResponse:
+    logger.info("answered %d: %s", status, sentence)
+    return JSONResponse({"detail": sentence}, status_code=status)
+
+
+async def _input_error(_: Request, error: Exception) -> JSONResponse:
+    return _answer(error.status if isinstance(error, InputError) else 400, str(error))
+
+
+async def _monailabel_error(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, MONAILabelException):
+        raise error
+    missing = isinstance(error, ImageNotFoundException | LabelNotFoundException) or "no model" in error.msg
+    if missing:
+        return _answer(404, error.msg)
+    return _answer(400 if error.error == MONAILabelError.INVALID_INPUT else 500, error.msg)
+
+
+async def _json_error(_: Request, error: Exception) -> JSONResponse:
+    return _answer(400, f"a parameter of the request is not valid JSON ({error})")
