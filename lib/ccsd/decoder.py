@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ class Decoder(nn.Module):
     def __init__(self, *, slots: int, widths: Sequence[int], regions: int, stem_stride: int) -> None:
         super().__init__()
         self.mix = nn.ModuleList([nn.Conv3d(slots * width, width, 1) for width in widths])
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         self.up = nn.ModuleList([nn.ConvTranspose3d(low, high, 2, stride=2) for high, low in pairs])
         self.blocks = nn.ModuleList([ConvBlock(2 * high, high) for high, _ in pairs])
         self.head = nn.ConvTranspose3d(widths[0], regions, stem_stride, stride=stem_stride)

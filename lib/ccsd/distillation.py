@@ -6,6 +6,7 @@ All functions take `z`: subset -> (B, C, D, H, W), fused features or logits. Tea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -69,10 +70,10 @@ def dmcd(
     Zero when only one modality is available.
     """
     steps = []
-    for b in range(z[available].shape[0]):
-        study = {s: value[b : b + 1] for s, value in z.items()}
+    for i in range(z[available].shape[0]):
+        study = {s: value[i : i + 1] for s, value in z.items()}
         order = chain(study, available, path=path, generator=generator)
-        steps += [divergence(study[a], study[b], tau) for a, b in zip(order[:-1], order[1:], strict=True)]
+        steps += [divergence(study[a], study[b], tau) for a, b in pairwise(order)]
     return torch.stack(steps).mean() if steps else z[available].new_zeros(())
 
 

@@ -1,4 +1,4 @@
-"""What is segmented from what: modality order, label values and regions, defined once and stored in every checkpoint."""
+"""What is segmented from what: modality order, label values and regions, defined once, stored in every checkpoint."""
 
 from __future__ import annotations
 

@@ -38,11 +38,11 @@ class Frame:
     working: tuple[int, int, int]
     box: Box
 
-    def to_working(self, data: NDArray[np.generic], *, nearest: bool) -> Tensor:
+    def to_working(self, data: NDArray[np.generic]) -> Tensor:
         """(D, H, W) on the asked grid -> (1, D', H', W') float in the working grid, not yet cropped."""
         turned = nib.orientations.apply_orientation(data, self.orientation)
         tensor = torch.from_numpy(np.ascontiguousarray(turned, dtype=np.float32))[None]
-        return _resize(tensor, self.working, nearest=nearest)
+        return _resize(tensor, self.working)
 
     def crop(self, tensor: Tensor) -> Tensor:
         """(C, D', H', W') in the working grid -> the part in the box."""
@@ -53,7 +53,7 @@ class Frame:
         """Probabilities (R, d, h, w) in the box -> (R, D, H, W) on the asked grid, 0 outside the box."""
         whole = probabilities.new_zeros((probabilities.shape[0], *self.working))
         self.crop(whole).copy_(probabilities)
-        whole = _resize(whole, self.canonical, nearest=False)
+        whole = _resize(whole, self.canonical)
         ras = nib.orientations.axcodes2ornt(("R", "A", "S"))
         inverse = nib.orientations.ornt_transform(ras, self.orientation)
         channels = [nib.orientations.apply_orientation(c.numpy(), inverse) for c in whole.cpu()]
@@ -85,7 +85,7 @@ def prepare(volumes: Mapping[str, Volume], modalities: Sequence[str], *, spacing
     """
     grid = next(iter(volumes.values())).grid
     frame = _whole_frame(grid, spacing)
-    working = {m: frame.to_working(v.data, nearest=False) for m, v in volumes.items()}
+    working = {m: frame.to_working(v.data) for m, v in volumes.items()}
     frame = replace(frame, box=_brain_box(list(working.values())))
     present = torch.tensor([m in volumes for m in modalities])
     shape = tuple(stop - start for start, stop in frame.box)
@@ -97,8 +97,15 @@ def prepare(volumes: Mapping[str, Volume], modalities: Sequence[str], *, spacing
 
 
 def prepare_label(label: NDArray[np.uint8], frame: Frame) -> Tensor:
-    """A label map on the asked grid -> (d, h, w) uint8 in the network's frame."""
-    return frame.crop(frame.to_working(label, nearest=True))[0].to(torch.uint8)
+    """A label map on the asked grid -> (d, h, w) uint8 in the network's frame.
+
+    Where it has to be resampled, each voxel takes the value with the largest interpolated share: nearest-neighbour
+    sampling would shift labels by half a voxel at even ratios.
+    """
+    values = np.unique(label)
+    shares = torch.cat([frame.to_working(label == v) for v in values])  # (V, D', H', W')
+    chosen = torch.from_numpy(values)[shares.argmax(dim=0)]
+    return frame.crop(chosen[None])[0]
 
 
 def z_score(volume: Tensor) -> Tensor:
@@ -137,10 +144,8 @@ def _brain_box(volumes: Sequence[Tensor]) -> Box:
     return spans[0], spans[1], spans[2]
 
 
-def _resize(tensor: Tensor, shape: tuple[int, int, int], *, nearest: bool) -> Tensor:
+def _resize(tensor: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """(C, D, H, W) -> (C, *shape) over the same field of view (voxel edges aligned, so the way back is exact)."""
     if tuple(tensor.shape[1:]) == shape:
         return tensor
-    if nearest:
-        return F.interpolate(tensor[None], size=shape, mode="nearest-exact")[0]
     return F.interpolate(tensor[None], size=shape, mode="trilinear", align_corners=False)[0]

@@ -105,6 +105,7 @@ def write_volume(path: Path, data: NDArray[np.generic], grid: Grid) -> None:
         image = nib.nifti1.Nifti1Image(data, grid.affine)
         image.header.set_xyzt_units("mm")
         nib.loadsave.save(image, temporary)
+        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import logging
 
+from fastapi.exception_handlers import http_exception_handler
 from monailabel.interfaces.exception import (
     ImageNotFoundException,
     LabelNotFoundException,
     MONAILabelError,
     MONAILabelException,
 )
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from lib.errors import InputError
 
@@ -30,6 +32,7 @@ def install_error_handlers() -> None:
     app.add_exception_handler(InputError, _input_error)
     app.add_exception_handler(MONAILabelException, _monailabel_error)
     app.add_exception_handler(json.JSONDecodeError, _json_error)
+    app.add_exception_handler(HTTPException, _http_error)
     app.middleware_stack = None
 
 
@@ -49,6 +52,15 @@ async def _monailabel_error(_: Request, error: Exception) -> JSONResponse:
     if missing:
         return _answer(404, error.msg)
     return _answer(400 if error.error == MONAILabelError.INVALID_INPUT else 500, error.msg)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """MONAI Label answers 500 to a request without image, file and session: that is the client's error."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 500 and "input is provided" in str(error.detail):
+        return _answer(400, "no input: expected an image id, a file or a session_id")
+    return await http_exception_handler(request, error)
 
 
 async def _json_error(_: Request, error: Exception) -> JSONResponse:

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from lib.ccsd import distillation, subsets
+
+
+def column(*channels: float) -> torch.Tensor:
+    """One location of a study: (1, C, 1, 1, 1)."""
+    return torch.tensor(channels, dtype=torch.float64).reshape(1, -1, 1, 1, 1)
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def test_divergence_equals_a_hand_computed_value() -> None:
+    # teacher logits (ln 3, 0) at tau 1 give p = (3/4, 1/4); student (0, 0) gives (1/2, 1/2)
+    expected = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
+    assert distillation.divergence(column(math.log(3), 0), column(0, 0), 1.0).item() == pytest.approx(expected)
+
+
+def test_divergence_is_scaled_by_the_square_of_the_temperature() -> None:
+    # at tau 2, logits (2 ln 3, 0) give the same p = (3/4, 1/4), and the result is 4 times as large
+    expected = 4 * (0.75 * math.log(1.5) + 0.25 * math.log(0.5))
+    assert distillation.divergence(column(2 * math.log(3), 0), column(0, 0), 2.0).item() == pytest.approx(expected)
+
+
+def test_hmsd_is_the_mean_over_levels_of_the_mean_within_a_level() -> None:
+    z = {s: column(float(s), 0.0) for s in subsets.lattice(0b111)}
+
+    def kl(s: int) -> float:
+        return distillation.divergence(z[0b111], z[s], 2.0).item()
+
+    singles = (kl(0b001) + kl(0b010) + kl(0b100)) / 3
+    pairs = (kl(0b011) + kl(0b101) + kl(0b110)) / 3
+    assert distillation.hmsd(z, 0b111, tau=2.0).item() == pytest.approx((singles + pairs) / 2)
+
+
+def hand_made_lattice() -> dict[int, torch.Tensor]:
+    """Three modalities; leaving out 1 turns Z most, then, of {0, 2}, leaving out 0."""
+    return {
+        0b111: column(1, 0),
+        0b110: column(1, 0.1),
+        0b101: column(0, 1),
+        0b011: column(1, 0.5),
+        0b001: column(0.1, 1),
+        0b100: column(1, 0.2),
+        0b010: column(1, 1),
+    }
+
+
+def test_criticality_is_the_negative_cosine_to_the_set_without_the_modality() -> None:
+    scores = distillation.criticality(hand_made_lattice(), 0b111)
+    assert scores[0] == pytest.approx(-1 / math.sqrt(1.01), abs=1e-6)
+    assert scores[1] == pytest.approx(0.0)
+    assert scores[2] == pytest.approx(-1 / math.sqrt(1.25), abs=1e-6)
+
+
+@pytest.mark.parametrize(("path", "order"), [("most", [0b111, 0b101, 0b100]), ("least", [0b111, 0b110, 0b100])])
+def test_the_chain_removes_the_modality_of_its_path(path: distillation.Path, order: list[int]) -> None:
+    assert distillation.chain(hand_made_lattice(), 0b111, path=path, generator=generator()) == order
+
+
+def test_a_random_chain_removes_one_modality_at_a_time() -> None:
+    order = distillation.chain(hand_made_lattice(), 0b111, path="random", generator=generator())
+    assert [subsets.size(s) for s in order] == [3, 2, 1]
+    assert all(b & ~a == 0 for a, b in zip(order, order[1:], strict=False))
+
+
+def test_dmcd_is_the_mean_divergence_along_the_chain() -> None:
+    z = hand_made_lattice()
+    steps = [(0b111, 0b101), (0b101, 0b100)]
+    expected = sum(distillation.divergence(z[a], z[b], 2.0).item() for a, b in steps) / 2
+    assert distillation.dmcd(z, 0b111, tau=2.0, generator=generator()).item() == pytest.approx(expected)
+
+
+def test_each_study_of_a_batch_has_its_own_chain() -> None:
+    first = hand_made_lattice()
+    second = {s: column(1, float(s)) for s in first}
+    both = {s: torch.cat([first[s], second[s]]) for s in first}
+    apart = [distillation.dmcd(z, 0b111, tau=1.0, generator=generator()).item() for z in (first, second)]
+    together = distillation.dmcd(both, 0b111, tau=1.0, generator=generator()).item()
+    assert together == pytest.approx(sum(apart) / 2)
+
+
+def test_one_modality_distils_nothing_and_gives_zero() -> None:
+    z = {0b010: column(1, 2).requires_grad_()}
+    assert distillation.hmsd(z, 0b010, tau=2.0).item() == 0
+    assert distillation.dmcd(z, 0b010, tau=2.0, generator=generator()).item() == 0
+
+
+def test_the_teacher_gets_no_gradient() -> None:
+    teacher, student = column(1, 2).requires_grad_(), column(3, 1).requires_grad_()
+    distillation.divergence(teacher, student, 2.0).backward()
+    assert teacher.grad is None
+    assert student.grad is not None
+    assert student.grad.abs().sum() > 0
+
+
+def test_gradients_agree_with_finite_differences() -> None:
+    torch.manual_seed(0)
+    fixed = {s: torch.randn(1, 3, 2, 1, 1, dtype=torch.float64) for s in (0b11, 0b10)}
+    student = torch.randn(1, 3, 2, 1, 1, dtype=torch.float64, requires_grad=True)
+
+    def both_terms(x: torch.Tensor) -> torch.Tensor:
+        z = {**fixed, 0b01: x}
+        return distillation.hmsd(z, 0b11, tau=2.0) + distillation.divergence(fixed[0b11], x, 3.0)
+
+    assert torch.autograd.gradcheck(both_terms, (student,))

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lib.ccsd import losses
+from lib.ccsd.losses import LossConfig, objective
+from lib.ccsd.network import PRESETS, CCSDNetwork
+from lib.ccsd.task import BRATS
+
+TERMS = {"seg_full", "seg_subset", "align", "classify", "hmsd", "dmcd", "total"}
+
+
+@pytest.fixture
+def network() -> CCSDNetwork:
+    torch.manual_seed(0)
+    return CCSDNetwork(BRATS, PRESETS["tiny"])
+
+
+def terms(
+    network: CCSDNetwork, present: list[bool], config: LossConfig, progress: float = 1.0
+) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    volumes = torch.randn(2, 4, 16, 16, 16, generator=generator)
+    regions = (torch.rand(2, 3, 16, 16, 16, generator=generator) > 0.7).float()
+    return dict(
+        objective(network, volumes, regions, torch.tensor(present), config, progress=progress, generator=generator)
+    )
+
+
+def test_a_perfect_prediction_costs_almost_nothing() -> None:
+    regions = (torch.rand(1, 3, 8, 8, 8) > 0.5).float()
+    assert losses.segmentation((regions * 2 - 1) * 50, regions).item() < 1e-3
+
+
+def test_a_wrong_prediction_costs_more_than_a_right_one() -> None:
+    regions = torch.zeros(1, 3, 8, 8, 8)
+    regions[..., :4] = 1
+    right, wrong = regions * 8 - 4, 4 - regions * 8
+    assert losses.segmentation(wrong, regions) > losses.segmentation(right, regions) + 1
+
+
+@pytest.mark.parametrize("present", [[True] * 4, [True, False, True, False], [False, False, False, True]])
+def test_every_term_is_finite_whatever_a_study_has(network: CCSDNetwork, present: list[bool]) -> None:
+    values = terms(network, present, LossConfig())
+    assert set(values) == TERMS
+    assert all(torch.isfinite(v) for v in values.values())
+
+
+def test_one_modality_has_no_distillation(network: CCSDNetwork) -> None:
+    values = terms(network, [False, True, False, False], LossConfig())
+    assert values["hmsd"].item() == values["dmcd"].item() == 0
+
+
+def test_distillation_starts_at_zero_weight_and_grows(network: CCSDNetwork) -> None:
+    config = LossConfig(lambda_h=1, lambda_d=1, align=0, classify=0, warm_up=0.5)
+    start = terms(network, [True] * 4, config, progress=0.0)
+    half = terms(network, [True] * 4, config, progress=0.25)
+    segmentation = start["seg_full"] + start["seg_subset"]
+    assert start["total"].item() == pytest.approx(segmentation.item())
+    assert half["total"].item() == pytest.approx((segmentation + 0.5 * (half["hmsd"] + half["dmcd"])).item(), rel=1e-5)
+
+
+def test_gradients_reach_every_part_of_the_network(network: CCSDNetwork) -> None:
+    terms(network, [True] * 4, LossConfig())["total"].backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum()]
+    assert without == []
+
+
+def test_the_same_seed_gives_the_same_loss(network: CCSDNetwork) -> None:
+    first, second = (terms(network, [True] * 4, LossConfig())["total"].item() for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"tau": 0.0}, "tau must be > 0, found 0.0"),
+        ({"lambda_h": -1.0}, "not be negative"),
+        ({"path": "x"}, "path must"),
+    ],
+)
+def test_a_wrong_setting_is_refused(wrong: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        LossConfig(**wrong)  # type: ignore[arg-type]  # that is the test

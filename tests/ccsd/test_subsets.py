@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.ccsd import subsets
+
+AVAILABLE = st.integers(min_value=1, max_value=255)
+
+
+@given(AVAILABLE)
+def test_members_and_from_members_are_inverse(subset: int) -> None:
+    assert subsets.from_members(subsets.members(subset)) == subset
+
+
+@given(AVAILABLE)
+def test_lattice_has_every_non_empty_subset_once(available: int) -> None:
+    lattice = subsets.lattice(available)
+    assert len(set(lattice)) == len(lattice) == 2 ** subsets.size(available) - 1
+    assert all(s and s & ~available == 0 for s in lattice)
+
+
+@given(AVAILABLE)
+def test_lattice_never_grows_in_size(available: int) -> None:
+    sizes = [subsets.size(s) for s in subsets.lattice(available)]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@given(AVAILABLE)
+def test_levels_partition_the_lattice(available: int) -> None:
+    levels = [subsets.level(available, k) for k in range(1, subsets.size(available) + 1)]
+    assert sorted(s for level in levels for s in level) == sorted(subsets.lattice(available))
+
+
+@given(AVAILABLE, st.integers(0, 2**31))
+def test_sample_is_a_proper_subset_unless_there_is_only_one_modality(available: int, seed: int) -> None:
+    drawn = subsets.sample(available, torch.Generator().manual_seed(seed))
+    assert drawn and drawn & ~available == 0
+    assert (drawn == available) == (subsets.size(available) == 1)
+
+
+def test_sample_is_uniform_over_sizes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    sizes = [subsets.size(subsets.sample(0b1111, generator)) for _ in range(3000)]
+    for k in (1, 2, 3):
+        assert 0.29 < sizes.count(k) / len(sizes) < 0.38
+
+
+def test_names_follow_the_order_of_the_task() -> None:
+    modalities = ("t1", "t1ce", "t2", "flair")
+    subset = subsets.from_names(["flair", "t1"], modalities)
+    assert subsets.names(subset, modalities) == ("t1", "flair")
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"'t9' is not known, expected some of t1, flair"):
+        subsets.from_names(["t9"], ("t1", "flair"))
+
+
+def test_present_tensor_and_bit_mask_agree() -> None:
+    assert subsets.from_present(torch.tensor([True, False, True, True])) == 0b1101

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from lib.errors import InputError
+from lib.infers.request import read_request
+
+KNOWN = ("t1", "t1ce", "t2", "flair")
+
+
+@pytest.mark.parametrize("value", [None, "", "all", []])
+def test_all_modalities_are_the_default(value: object) -> None:
+    assert read_request({"modalities": value}, known=KNOWN).modalities is None
+
+
+@pytest.mark.parametrize("value", [["t1", "flair"], "t1,flair", "t1, flair", '["t1", "flair"]'])
+def test_modalities_may_be_a_list_or_text(value: object) -> None:
+    assert read_request({"modalities": value}, known=KNOWN).modalities == ("t1", "flair")
+
+
+def test_a_list_of_devices_as_the_options_panel_has_it_means_the_first() -> None:
+    assert read_request({"device": ["cpu"]}, known=KNOWN).device.type in ("cpu", "cuda")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"modalities": ["t9"]}, "modalities has t9, expected names from t1, t1ce, t2, flair"),
+        ({"modalities": 3}, "modalities is 3, expected a list"),
+        ({"device": "tpu"}, "device is 'tpu', expected one of"),
+        ({"window": "big"}, "window is 'big', expected a number"),
+        ({"window": 7}, "window is 7 voxels"),
+        ({"overlap": 2}, "overlap is 2.0"),
+        ({"enhancing_value": 5}, "enhancing_value is 5, expected 3 or 4"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_what_was_expected(wrong: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        read_request(wrong, known=KNOWN)

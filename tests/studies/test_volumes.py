@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from lib.errors import GridMismatchError, InputError
+from lib.phantoms.phantom import Phantom
+from lib.studies.labels import normalise_label, read_label
+from lib.studies.volumes import Grid, read_grid, read_study, read_volume, write_volume
+
+
+def save(path: Path, data: np.ndarray, affine: np.ndarray | None = None) -> Path:
+    nib.loadsave.save(nib.nifti1.Nifti1Image(data, np.eye(4) if affine is None else affine), path)
+    return path
+
+
+def image(shape: tuple[int, ...] = (6, 7, 8)) -> np.ndarray:
+    return np.random.default_rng(0).normal(100, 10, shape).astype(np.float32)
+
+
+BROKEN = {
+    "text.nii.gz": lambda p: p.write_bytes(b"not an image"),
+    "empty.nii.gz": lambda p: p.write_bytes(b""),
+    "truncated.nii.gz": lambda p: p.write_bytes(gzip.compress(_bytes(p))[:400]),
+    "nan.nii.gz": lambda p: save(p, np.where(image() > 110, np.nan, image())),
+    "infinite.nii.gz": lambda p: save(p, np.where(image() > 110, np.inf, image())),
+    "constant.nii.gz": lambda p: save(p, np.full((6, 7, 8), 3, np.float32)),
+    "complex.nii.gz": lambda p: save(p, image().astype(np.complex64)),
+    "flat.nii.gz": lambda p: save(p, image((6, 7))),
+    "channels.nii.gz": lambda p: save(p, image((6, 7, 8, 3))),
+}
+
+
+def _bytes(path: Path) -> bytes:
+    return save(path.with_name("whole.nii"), image((40, 40, 40))).read_bytes()
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_image_gives_one_sentence_that_names_it(tmp_path: Path, name: str) -> None:
+    BROKEN[name](tmp_path / name)
+    with pytest.raises(InputError) as caught:
+        read_volume(tmp_path / name)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_header_that_declares_a_huge_size_is_refused_before_reading(tmp_path: Path) -> None:
+    path = save(tmp_path / "huge.nii", image())
+    header = bytearray(path.read_bytes())
+    header[42:48] = np.array([2000, 2000, 2000], "<i2").tobytes()
+    path.write_bytes(bytes(header))
+    with pytest.raises(InputError, match="huge.nii declares shape"):
+        read_grid(path)
+
+
+def test_a_study_on_two_grids_is_refused_with_both_named(tmp_path: Path) -> None:
+    files = {"t1": save(tmp_path / "a_t1.nii.gz", image()), "t2": save(tmp_path / "a_t2.nii.gz", image((6, 7, 9)))}
+    with pytest.raises(GridMismatchError, match=r"a_t2\.nii\.gz \(t2\) is 6x7x9 .* but a_t1\.nii\.gz is 6x7x8"):
+        read_study(files, asked=files["t1"])
+
+
+def test_a_shifted_affine_is_another_grid() -> None:
+    shifted = np.eye(4)
+    shifted[0, 3] = 0.5
+    assert not Grid((4, 4, 4), np.eye(4)).matches(Grid((4, 4, 4), shifted))
+    shifted[0, 3] = 0.01
+    assert Grid((4, 4, 4), np.eye(4)).matches(Grid((4, 4, 4), shifted))
+
+
+def test_writing_keeps_values_and_affine_and_leaves_nothing_else(tmp_path: Path) -> None:
+    rotation = nib.eulerangles.euler2mat(0.2, -0.1, 0.3)
+    affine = nib.affines.from_matvec(rotation @ np.diag([0.8, 1.1, 4.0]), [5, -7, 11])
+    data = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    write_volume(tmp_path / "m.nii.gz", data, Grid((2, 3, 4), affine))
+    loaded = nib.loadsave.load(tmp_path / "m.nii.gz")
+    assert np.array_equal(np.asarray(loaded.dataobj), data)
+    assert np.allclose(loaded.affine, affine, atol=1e-5)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.nii.gz"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "m.nii.gz").write_bytes(b"old")
+    with pytest.raises((TypeError, ValueError, nib.spatialimages.HeaderDataError)):
+        write_volume(tmp_path / "m.nii.gz", np.array(["no image"]), Grid((2, 2, 2), np.eye(4)))
+    assert [p.name for p in tmp_path.iterdir()] == ["m.nii.gz"]
+    assert (tmp_path / "m.nii.gz").read_bytes() == b"old"
+
+
+def test_labels_of_2018_and_of_2023_become_the_same() -> None:
+    old = normalise_label(np.array([0.0, 1, 2, 4]), "old", known=3)
+    new = normalise_label(np.array([0.0, 1, 2, 3]), "new", known=3)
+    assert old.tolist() == new.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ([0, 3, 4], "both 3 and 4"),
+        ([0, 7], r"values \[7\], expected 0 to 3"),
+        ([0, 1.5], "fractional"),
+        ([-1], r"\[-1\]"),
+    ],
+)
+def test_other_label_values_are_refused(values: list[float], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        normalise_label(np.array(values, dtype=float), "seg", known=3)
+
+
+def test_a_label_of_another_grid_is_refused(phantom: Phantom, tmp_path: Path) -> None:
+    path = save(tmp_path / "seg.nii.gz", np.zeros((5, 5, 5), np.uint8))
+    with pytest.raises(GridMismatchError, match=r"label seg\.nii\.gz is 5x5x5"):
+        read_label(path, known=3, reference=phantom.grid)

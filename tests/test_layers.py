@@ -1,0 +1,63 @@
+"""Who may import whom (DESIGN): `ccsd` <- evaluation, training <- infers, trainers <- apps; MONAI Label at the rim only."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+LIB = Path(__file__).resolve().parents[1] / "lib"
+DATA = {"errors", "studies", "preprocessing"}
+ALLOWED = {
+    "ccsd": set(),
+    "errors": set(),
+    "studies": {"errors"},
+    "preprocessing": {"errors", "studies"},
+    "phantoms": {"ccsd", *DATA},
+    "evaluation": {"ccsd", *DATA},
+    "publishing": {"ccsd", "errors"},
+    "pictures": set(DATA),
+    "training": {"ccsd", "evaluation", *DATA},
+    "datastores": {"ccsd", *DATA},
+    "web": {"errors"},
+    "infers": {"ccsd", "evaluation", "publishing", *DATA},
+    "trainers": {"ccsd", "evaluation", "publishing", "training", *DATA},
+    "configs": {"ccsd", "errors", "infers", "publishing", "trainers"},
+}
+RIM = {"configs", "datastores", "infers", "trainers", "web"}  # where MONAI Label may be imported
+
+
+def imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def part_of(file: Path) -> str:
+    return file.relative_to(LIB).parts[0].removesuffix(".py")
+
+
+FILES = [f for f in sorted(LIB.rglob("*.py")) if part_of(f) != "__init__"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(LIB)))
+def test_a_file_imports_only_what_its_layer_may(file: Path) -> None:
+    own = part_of(file)
+    used = {name.split(".")[1] for name in imports(file) if name.startswith("lib.")}
+    assert used <= ALLOWED[own] | {own}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(LIB)))
+def test_monai_label_is_imported_at_the_rim_only(file: Path) -> None:
+    assert part_of(file) in RIM or not any(name.split(".")[0] == "monailabel" for name in imports(file))
+
+
+def test_the_method_needs_torch_alone() -> None:
+    used = {name.split(".")[0] for file in (LIB / "ccsd").glob("*.py") for name in imports(file)}
+    standard = {"__future__", "collections", "dataclasses", "itertools", "typing"}
+    assert used <= standard | {"torch", "lib"}

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lib.ccsd.network import PRESETS, CCSDNetwork
+from lib.ccsd.task import BRATS
+from lib.errors import InputError
+from lib.publishing import checkpoint
+from lib.studies.study import study_of
+from lib.training.cases import Case, batches, crop, load_case
+from lib.training.config import TrainConfig
+from lib.training.loop import DivergedError, Epoch, describe, train
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def case(study_folder: Path) -> Case:
+    study = study_of(study_folder / "case_t1.nii.gz")
+    return load_case(study, study_folder / "case_seg.nii.gz", BRATS)
+
+
+def run(case: Case, network: CCSDNetwork, **settings: object) -> list[Epoch]:
+    config = TrainConfig(**{"max_epochs": 2, "steps": 3, "patch": 32, "warm_up": 0, **settings})  # type: ignore[arg-type]
+    epochs: list[Epoch] = []
+    train(network, [case], [case], config, device=CPU, on_epoch=epochs.append)
+    return epochs
+
+
+def tiny() -> CCSDNetwork:
+    return checkpoint.untrained(BRATS, PRESETS["tiny"]).network
+
+
+def test_training_lowers_the_loss_and_learns_the_tumour(case: Case) -> None:
+    epochs = run(case, tiny(), max_epochs=4, steps=20, learning_rate=0.01, average=0.9, validate_every=4)
+    assert epochs[-1].losses["seg_full"] < 0.7 * epochs[0].losses["seg_full"]
+    assert epochs[-1].validation is not None
+    assert epochs[-1].validation[0b1111][0] > 0.5
+
+
+def test_the_same_seed_gives_the_same_weights(case: Case) -> None:
+    first, second = tiny(), tiny()
+    run(case, first)
+    run(case, second)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_a_time_limit_ends_the_run_early(case: Case) -> None:
+    epochs = run(case, tiny(), max_epochs=1000, steps=1, max_minutes=0.02, validate_every=1000)
+    assert len(epochs) < 1000
+    assert epochs[-1].progress == 1
+
+
+def test_a_study_with_one_modality_trains(study_folder: Path) -> None:
+    for modality in ("t1", "t2", "t1ce"):
+        (study_folder / f"case_{modality}.nii.gz").unlink()
+    study = study_of(study_folder / "case_flair.nii.gz")
+    case = load_case(study, study_folder / "case_seg.nii.gz", BRATS)
+    epochs = run(case, tiny(), max_epochs=1)
+    assert epochs[0].losses["hmsd"] == 0
+    assert list(epochs[0].validation or {}) == [0b1000]
+
+
+def test_a_loss_that_is_no_number_stops_the_training(case: Case) -> None:
+    network = tiny()
+    with torch.no_grad():
+        network.decoder.head.bias.fill_(torch.nan)
+    with pytest.raises(DivergedError, match="the loss became nan"):
+        run(case, network)
+
+
+def test_crops_keep_image_and_label_together(case: Case) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for augment in (False, True):
+        volumes, label = crop(case, patch=32, tumour_share=1.0, augment=augment, generator=generator)
+        assert volumes.shape == (4, 32, 32, 32)
+        assert label.shape == (32, 32, 32)
+        flair = volumes[3]
+        assert flair[label == 2].mean() > flair[(label == 0) & (flair != 0)].mean() + 1
+
+
+def test_a_plain_crop_of_the_whole_case_is_the_case(case: Case) -> None:
+    edge = case.label.shape[0]
+    assert tuple(case.label.shape) == (edge, edge, edge)
+    volumes, label = crop(case, patch=edge, tumour_share=0.0, augment=False, generator=torch.Generator())
+    assert torch.equal(label, case.label.long())
+    assert torch.allclose(volumes, case.volumes.float(), atol=1e-3)
+
+
+def test_batches_never_mix_studies_with_different_modalities(case: Case) -> None:
+    poorer = Case("poorer", case.volumes, case.label, 0b0011, case.tumour)
+    chosen = batches([case, poorer], steps=40, batch=3, generator=torch.Generator().manual_seed(0))
+    assert {b[0].available for b in chosen} == {0b1111, 0b0011}
+    assert all(len({c.available for c in b}) == 1 for b in chosen)
+
+
+def test_the_log_line_tells_losses_and_dice(case: Case) -> None:
+    network = tiny()
+    line = describe(run(case, network, max_epochs=1)[0], network)
+    assert "epoch 1 (100 %)" in line
+    assert "hmsd=" in line
+    assert "mean of 15 subsets WT=" in line
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [({"patch": 30}, "patch is 30 voxels, expected a multiple of 8"), ({"steps": 0}, "steps is 0")],
+)
+def test_unusable_settings_are_refused_before_training(case: Case, wrong: dict[str, int], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        run(case, tiny(), **wrong)
+
+
+def test_training_on_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="no labelled study"):
+        train(tiny(), [], [], TrainConfig(), device=CPU, on_epoch=lambda _: None)
