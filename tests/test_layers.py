@@ -1,4 +1,4 @@
-"""Who may import whom (DESIGN): `ccsd` <- evaluation, training <- infers, trainers <- apps; MONAI Label at the rim only."""
+"""Who may import whom (DESIGN): `ccsd` <- evaluation, training <- infers, trainers <- apps; MONAI Label at the rim."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class CCSDApp(MONAILabelApp):
             studies=studies,
             conf=conf,
             name="CCSD brain tumour segmentation",
-            description="Brain tumour segmentation from any non-empty subset of T1, T1ce, T2, FLAIR. Research use only.",
+            description="Brain tumours from any non-empty subset of T1, T1ce, T2, FLAIR. Research use only.",
             version="0.1.0",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from monai.metrics import compute_dice
@@ -43,7 +44,7 @@ def as_nested(probabilities: Tensor, task: Task) -> Tensor:
     return task.to_regions(label[None])[0].bool()
 
 
-def table(results: dict[int, Tensor], task: Task) -> list[dict[str, object]]:
+def table(results: dict[int, Tensor], task: Task) -> list[dict[str, Any]]:
     """Rows for a report: `{"modalities": [...], "WT": 0.9, ...}`, in lattice order."""
     return [
         {

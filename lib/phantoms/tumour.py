@@ -43,7 +43,8 @@ def grow(
     Raises:
         ValueError: the tumour would lie outside the brain.
     """
-    shape = anatomy.brain.shape
+    d, h, w = anatomy.brain.shape
+    shape = (d, h, w)
     spacing = float(np.linalg.norm(affine[:3, :3], axis=0).mean())
     centre = _centre(anatomy, affine, config, rng)
     distance = _distance(shape, affine, centre)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def test_the_chain_removes_the_modality_of_its_path(path: distillation.Path, ord
 def test_a_random_chain_removes_one_modality_at_a_time() -> None:
     order = distillation.chain(hand_made_lattice(), 0b111, path="random", generator=generator())
     assert [subsets.size(s) for s in order] == [3, 2, 1]
-    assert all(b & ~a == 0 for a, b in zip(order, order[1:], strict=False))
+    assert all(b & ~a == 0 for a, b in pairwise(order))
 
 
 def test_dmcd_is_the_mean_divergence_along_the_chain() -> None:

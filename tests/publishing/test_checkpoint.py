@@ -60,7 +60,7 @@ def test_a_checkpoint_with_code_in_it_is_refused_and_not_run(tmp_path: Path, mon
 def test_weights_of_another_task_are_refused_with_both_named(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "w.pt", tiny(), name="tiny", notes={})
     other = replace(BRATS, modalities=("t1ce", "t1", "t2", "flair"))
-    with pytest.raises(InputError, match="modalities t1, t1ce, t2, flair and .*expected .* modalities t1ce, t1"):
+    with pytest.raises(InputError, match=r"modalities t1, t1ce, t2, flair and .*expected .* modalities t1ce, t1"):
         checkpoint.load(tmp_path / "w.pt", task=other)
 
 

@@ -62,7 +62,7 @@ def test_restricting_to_an_absent_modality_is_refused(study_folder: Path) -> Non
 
 
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="image x_t1.nii.gz does not exist"):
+    with pytest.raises(NotFoundError, match=r"image x_t1\.nii\.gz does not exist"):
         study_of(tmp_path / "x_t1.nii.gz")
     with pytest.raises(NotFoundError, match="does not exist"):
         find_studies(tmp_path / "absent")
