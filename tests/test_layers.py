@@ -12,6 +12,7 @@ DATA = {"errors", "studies", "preprocessing"}
 ALLOWED = {
     "ccsd": set(),
     "errors": set(),
+    "devices": {"errors"},
     "studies": {"errors"},
     "preprocessing": {"errors", "studies"},
     "phantoms": {"ccsd", *DATA},
@@ -21,11 +22,11 @@ ALLOWED = {
     "training": {"ccsd", "evaluation", *DATA},
     "datastores": {"ccsd", *DATA},
     "web": {"errors"},
-    "infers": {"ccsd", "evaluation", "publishing", *DATA},
-    "trainers": {"ccsd", "evaluation", "publishing", "training", *DATA},
+    "infers": {"ccsd", "devices", "evaluation", "publishing", *DATA},
+    "trainers": {"ccsd", "devices", "evaluation", "publishing", "training", *DATA},
     "configs": {"ccsd", "errors", "infers", "publishing", "trainers"},
 }
-RIM = {"configs", "datastores", "infers", "trainers", "web"}  # where MONAI Label may be imported
+RIM = {"configs", "devices", "datastores", "infers", "trainers", "web"}  # where MONAI Label may be imported
 
 
 def imports(file: Path) -> set[str]:

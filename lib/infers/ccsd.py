@@ -75,7 +75,7 @@ class CCSDInferTask(InferTask):
         label = mask_on_grid(probabilities, prepared, self.model.task)
         clock.lap("restore")
         answer = describe(study, label, prepared.frame.grid, checkpoint, self.model.task)
-        file = _write(label, prepared.frame.grid, asked, wanted, request)
+        file = _write(label, prepared.frame.grid, asked, wanted)
         clock.lap("write")
         return file, {"label_names": self.labels, "latencies": clock.seconds, "ccsd": answer}
 
@@ -129,11 +129,11 @@ def _study(asked: Path, wanted: InferRequest) -> Study:
     return study.restricted(wanted.modalities) if wanted.modalities else study
 
 
-def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, wanted: InferRequest, request: dict[str, Any]) -> str:
+def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, wanted: InferRequest) -> str:
     """The mask as a temporary file that MONAI Label sends and removes."""
     if wanted.enhancing_value != ENHANCING:
         label = np.where(label == ENHANCING, wanted.enhancing_value, label).astype(np.uint8)
-    extension = str(request.get("result_extension") or asked.name[len(names.strip_extension(asked.name)) :])
+    extension = wanted.extension or asked.name[len(names.strip_extension(asked.name)) :]
     if extension in names.EXTENSIONS:
         with tempfile.NamedTemporaryFile(suffix=extension, delete=False) as file:
             path = Path(file.name)
@@ -143,8 +143,8 @@ def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, wanted: InferReque
         "pred": torch.from_numpy(label),
         "pred_meta_dict": {"affine": grid.affine},
         "result_extension": extension,
-        "result_dtype": request.get("result_dtype", "uint8"),
-        "result_compress": request.get("result_compress", False),
+        "result_dtype": "uint8",
+        "result_compress": wanted.compress,
     }
     path_, _ = Writer(label="pred")(data)
     return str(path_)

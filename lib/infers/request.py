@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from monailabel.utils.others.generic import device_list, name_to_device
 
+from lib.devices import read_device
 from lib.errors import InputError
 from lib.evaluation.predict import WindowConfig
+from lib.studies import names
 
 ENHANCING_VALUES = (3, 4)
+EXTENSIONS = (*names.EXTENSIONS, ".nrrd")
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,15 @@ class InferRequest:
         window: how the study is cut.
         device: where to compute.
         enhancing_value: 3, or 4 to export as BraTS 2018 to 2021 wrote it.
+        extension: of the mask file (None: that of the asked image); compress: whether a .nrrd is compressed.
     """
 
     modalities: tuple[str, ...] | None
     window: WindowConfig
     device: torch.device
     enhancing_value: int
+    extension: str | None
+    compress: bool
 
 
 def read_request(request: Mapping[str, Any], *, known: Sequence[str]) -> InferRequest:
@@ -39,11 +45,16 @@ def read_request(request: Mapping[str, Any], *, known: Sequence[str]) -> InferRe
     value = int(_number(request, "enhancing_value", ENHANCING_VALUES[0]))
     if value not in ENHANCING_VALUES:
         raise InputError(f"enhancing_value is {value}, expected 3 or 4")
+    extension = request.get("result_extension") or None
+    if extension not in (None, *EXTENSIONS):
+        raise InputError(f"result_extension is {extension!r}, expected one of {', '.join(EXTENSIONS)}")
     return InferRequest(
         modalities=_modalities(request.get("modalities"), known),
         window=WindowConfig(edge=int(edge) or None, overlap=_number(request, "overlap", 0.5)),
-        device=_device(request.get("device")),
+        device=read_device(request.get("device")),
         enhancing_value=value,
+        extension=extension,
+        compress=bool(request.get("result_compress", False)),
     )
 
 
@@ -64,19 +75,8 @@ def _modalities(value: Any, known: Sequence[str]) -> tuple[str, ...] | None:
 def _number(request: Mapping[str, Any], name: str, default: float) -> float:
     value = request.get(name, default)
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or not math.isfinite(float(value)):
             raise TypeError
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} is {value!r}, expected a number") from None
-
-
-def _device(value: Any) -> torch.device:
-    """A device of this machine by MONAI Label's name or torch's; nothing or a list (the options panel's): the first."""
-    known = device_list()
-    if value is None or value == "" or isinstance(value, list):
-        value = known[0]
-    allowed = [*known, "cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-    if value not in allowed:
-        raise InputError(f"device is {value!r}, expected one of {', '.join(dict.fromkeys(allowed))}")
-    return torch.device(name_to_device(value))

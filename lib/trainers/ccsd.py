@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
-from monailabel.utils.others.generic import device_list, name_to_device
+from monailabel.utils.others.generic import device_list
 
+from lib.devices import read_device
 from lib.errors import InputError
 from lib.evaluation.subsets15 import table
 from lib.publishing import checkpoint
@@ -66,6 +67,7 @@ class CCSDTrainTask(TrainTask):
             InputError: a parameter is wrong, no label is saved, or a study cannot be read.
         """
         config = read_config(request)
+        device = read_device(request.get("device"))
         rows = datastore.datalist()
         if not rows:
             raise InputError("no label with the tag final is saved, expected at least one labelled study to train on")
@@ -77,7 +79,6 @@ class CCSDTrainTask(TrainTask):
         publisher = _Publisher(self.model, self.stats_file, training, validation, config, parent=start.version)
         network = copy.deepcopy(start.network)  # the served one answers meanwhile
         publisher.begin(validate(network, validation))
-        device = torch.device(name_to_device(request.get("device")))
         train(network, training, validation, config, device=device, on_epoch=publisher.see)
         return self.stats()
 

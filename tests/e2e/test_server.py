@@ -130,6 +130,12 @@ def test_a_bad_request_gets_4xx_and_one_sentence(
     assert "Traceback" not in response.text
 
 
+def test_the_next_sample_is_an_image_of_the_datastore(server: Server) -> None:
+    sample = server.post("/activelearning/random", json={}).json()
+    assert sample["id"] in {"poor-t2f", "poor-t2w", "case_t1", "case_t1ce", "case_t2", "case_flair"}
+    assert server.get(f"/datastore/image?image={sample['id']}").status_code == 200
+
+
 def test_an_unknown_model_is_not_found(server: Server) -> None:
     response = server.post("/infer/nonsense?image=case_t1")
     assert response.status_code == 404

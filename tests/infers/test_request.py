@@ -31,6 +31,8 @@ def test_a_list_of_devices_as_the_options_panel_has_it_means_the_first() -> None
         ({"window": "big"}, "window is 'big', expected a number"),
         ({"window": 7}, "window is 7 voxels"),
         ({"overlap": 2}, "overlap is 2.0"),
+        ({"window": float("nan")}, "window is nan, expected a number"),
+        ({"result_extension": "/../x"}, "result_extension is '/../x', expected one of"),
         ({"enhancing_value": 5}, "enhancing_value is 5, expected 3 or 4"),
     ],
 )
