@@ -1,26 +1,39 @@
 #!/usr/bin/env python3
-"""Train CCSD on a folder of labelled studies, outside the server."""
+"""Train CCSD on a folder of labelled studies, outside the server.
+
+Several GPUs: `torchrun --nproc-per-node 4 scripts/train.py ...`
+"""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
-from lib.ccsd.network import PRESETS
 from lib.ccsd.task import BRATS
 from lib.errors import InputError
+from lib.files import replacing
 from lib.publishing import checkpoint
+from lib.publishing.checkpoint import Checkpoint
+from lib.settings import read_task
+from lib.studies.lists import select
 from lib.studies.study import find_studies
-from lib.training.cases import Case, load_case
-from lib.training.config import TrainConfig
+from lib.training.cache import load_cases
 from lib.training.loop import Epoch, describe, train
+from lib.training.processes import join_processes
+from lib.training.run import DivergedError
+from lib.training.settings import Settings, read_settings
 
 logger = logging.getLogger("train")
 
@@ -28,69 +41,147 @@ logger = logging.getLogger("train")
 def main() -> None:
     arguments = _parse()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(arguments.threads or torch.get_num_threads())
-    config = TrainConfig(
-        max_epochs=arguments.max_epochs,
-        max_minutes=arguments.max_minutes,
-        steps=arguments.steps,
-        patch=arguments.patch,
-        batch=arguments.batch,
-        validate_every=arguments.validate_every,
-        average=arguments.average,
-        learning_rate=arguments.learning_rate,
-        seed=arguments.seed,
-    )
-    logger.info("settings: %s", asdict(config))
-    cases = _load(arguments.data)
-    validation = _load(arguments.validation) if arguments.validation else []
+    settings = read_settings(arguments.config, arguments.set)
+    task = read_task(arguments.task) if arguments.task else BRATS
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
     if arguments.model:
-        start = checkpoint.load(arguments.model, task=BRATS)
+        start = checkpoint.load(arguments.model, task=task)
     else:
-        start = checkpoint.untrained(BRATS, PRESETS[arguments.preset], seed=arguments.seed)
-    notes = {
-        "parent": start.version,
-        "cases": [c.id for c in cases],
-        "config": asdict(config),
-    }
+        start = checkpoint.untrained(task, settings.network, seed=settings.train.seed)
+    keeper = Keeper(arguments.out, settings, start)
+    resume = keeper.stored() if arguments.resume else None
+    studies = find_studies(arguments.data)
+    chosen = select(studies, arguments.train) if arguments.train else studies
+    held_out = select(studies, arguments.val) if arguments.val else []
+    both = {s.id for s in chosen} & {s.id for s in held_out}
+    if both and arguments.train:
+        raise InputError(f"{arguments.val.name} and {arguments.train.name} both name {', '.join(sorted(both))}")
+    chosen = [s for s in chosen if s.id not in both]
+    cases = load_cases(chosen, task, cache=arguments.cache)
+    validation = load_cases(held_out, task, cache=arguments.cache) if held_out else []
+    keeper.notes["cases"] = [c.id for c in cases]
+    keeper.notes["validation"] = [c.id for c in validation]
+    device = _device()
+    processes = join_processes(device)
+    logger.info("settings: %s", asdict(settings))
+    logger.info("training on %d studies, validating on %d", len(cases), len(validation))
+    total = settings.train.max_epochs * settings.train.steps
+    hidden = True if processes.rank else None
+    with logging_redirect_tqdm(), tqdm(total=total, unit="step", disable=hidden) as bar:
+        bar.update(int(resume["done"]) if resume else 0)
 
-    def keep(epoch: Epoch) -> None:
+        def show(losses: dict[str, float]) -> None:
+            bar.set_postfix(loss=f"{losses['total']:.3f}", refresh=False)
+            bar.update()
+
+        train(
+            start.network,
+            cases,
+            validation,
+            settings.train,
+            device=device,
+            on_epoch=keeper.see,
+            on_step=show,
+            resume=resume,
+            processes=processes,
+        )
+
+
+@dataclass
+class Keeper:
+    """What a run leaves behind: `out` (weights), beside it its state to resume from and its TensorBoard log.
+
+    With validation, `out` holds the epoch with the best mean validation Dice; without, the last one.
+    """
+
+    out: Path
+    settings: Settings
+    start: Checkpoint
+    notes: dict[str, Any] = field(default_factory=dict)
+    best: float = float("-inf")
+    _board: SummaryWriter | None = None
+
+    @property
+    def state_file(self) -> Path:
+        return self.out.with_suffix(".state.pt")
+
+    def stored(self) -> dict[str, Any] | None:
+        """The state of an earlier run with the same settings, or None if there is none.
+
+        Raises:
+            InputError: it is of other settings or cannot be read.
+        """
+        if not self.state_file.exists():
+            logger.info("%s does not exist: starting anew", self.state_file)
+            return None
+        try:
+            content: dict[str, Any] = torch.load(self.state_file, map_location="cpu", weights_only=True)
+            stored, self.best = content["settings"], content["best"]
+        except Exception as error:
+            raise InputError(f"{self.state_file.name} cannot be read ({type(error).__name__})") from error
+        if stored != _plain(self.settings):
+            raise InputError(f"{self.state_file.name} is of a run with other settings, expected the same: {stored}")
+        logger.info("resuming after epoch %d", content["run"]["epoch"])
+        run: dict[str, Any] = content["run"]
+        return run
+
+    def see(self, epoch: Epoch) -> None:
         logger.info(describe(epoch, epoch.network))
-        if epoch.index % arguments.save_every == 0 or epoch.progress >= 1:
-            version = checkpoint.save(arguments.out, epoch.network, name=arguments.preset, notes=notes, half=True)
-            logger.info("wrote %s (%s)", arguments.out, version)
+        self._log(epoch)
+        if epoch.score is None or epoch.score >= self.best:
+            self.best = self.best if epoch.score is None else epoch.score
+            notes = {
+                "parent": self.start.version,
+                **self.notes,
+                "settings": _plain(self.settings),
+                "epoch": epoch.index,
+            }
+            version = checkpoint.save(self.out, epoch.network, name=self.settings.preset, notes=notes, half=True)
+            logger.info("wrote %s (%s)", self.out, version)
+        with replacing(self.state_file) as temporary:
+            torch.save({"run": epoch.state, "settings": _plain(self.settings), "best": self.best}, temporary)
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    train(start.network, cases, validation, config, device=device, on_epoch=keep)
+    def _log(self, epoch: Epoch) -> None:
+        if self._board is None:
+            self._board = SummaryWriter(str(self.out.with_suffix(".tensorboard")))
+        for name, value in epoch.losses.items():
+            self._board.add_scalar(f"loss/{name}", value, epoch.index)
+        self._board.add_scalar("learning_rate", epoch.learning_rate, epoch.index)
+        if epoch.validation is not None:
+            mean = torch.stack(list(epoch.validation.values())).mean(dim=0)
+            for region, value in zip(epoch.network.task.regions, mean.tolist(), strict=True):
+                self._board.add_scalar(f"validation Dice, mean of subsets/{region}", value, epoch.index)
+        self._board.flush()
 
 
-def _load(folder: Path) -> list[Case]:
-    cases = []
-    for study in find_studies(folder):
-        if study.label is None:
-            logger.info("%s has no label, left out", study.id)
-            continue
-        cases.append(load_case(study, study.label, BRATS))
-        logger.info("%s: %s, box %s", study.id, ", ".join(study.files), tuple(cases[-1].label.shape))
-    return cases
+def _plain(settings: Settings) -> dict[str, Any]:
+    """Settings as lists, numbers and text, the same before and after a file."""
+    values = asdict(settings)
+    values["network"] = {k: list(v) if isinstance(v, tuple) else v for k, v in values["network"].items()}
+    return values
+
+
+def _device() -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of studies with labels")
-    parser.add_argument("--out", type=Path, required=True, help="weights to write")
-    parser.add_argument("--validation", type=Path, help="folder of labelled studies to validate on")
+    parser.add_argument("--out", type=Path, required=True, help="weights to write (.pt)")
+    parser.add_argument("--config", type=Path, help="settings in TOML; configs/train.toml lists them all")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="train.seed=1 ...")
+    parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS, four modalities)")
+    parser.add_argument("--train", type=Path, help="list of study ids to train on (default: all but --val)")
+    parser.add_argument("--val", type=Path, help="list of study ids to validate on (default: none)")
     parser.add_argument("--model", type=Path, help="weights to start from (default: random)")
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="small")
-    parser.add_argument("--max-epochs", type=int, default=100)
-    parser.add_argument("--max-minutes", type=float)
-    parser.add_argument("--steps", type=int, default=50, help="optimiser steps an epoch")
-    parser.add_argument("--patch", type=int, default=80, help="edge of a training crop in voxels")
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--average", type=float, default=0.99, help="decay of the averaged weights")
-    parser.add_argument("--validate-every", type=int, default=1, help="epochs between validations")
-    parser.add_argument("--save-every", type=int, default=1, help="epochs between writes of --out")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cache", type=Path, help="folder for prepared studies, so that later runs decode nothing")
+    parser.add_argument("--resume", action="store_true", help="go on where a run with this --out stopped")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: as torch chooses)")
     return parser.parse_args()
 
@@ -98,5 +189,5 @@ def _parse() -> argparse.Namespace:
 if __name__ == "__main__":
     try:
         main()
-    except InputError as error:
+    except (InputError, DivergedError) as error:
         sys.exit(f"error: {error}")

@@ -1,11 +1,12 @@
 """HMSD and DMCD: the available full set teaches its subsets, and each set its next smaller one (METHOD: Losses).
 
-All functions take `z`: subset -> (B, C, D, H, W), fused features or logits. Teachers are detached here.
+`z` is subset -> (B, C, D, H, W), fused features or logits, looked up only where it is needed (`Lazy`). Teachers are
+detached here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -16,13 +17,26 @@ from torch import Tensor
 from lib.ccsd import subsets
 
 Path = Literal["most", "random", "least"]
+Divergence = Callable[[Tensor, Tensor, float], Tensor]
+
+
+class Lazy(dict[int, Tensor]):
+    """subset -> tensor, each made once, when it is first asked for."""
+
+    def __init__(self, make: Callable[[int], Tensor]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, subset: int) -> Tensor:
+        value = self[subset] = self._make(subset)
+        return value
 
 
 def divergence(teacher: Tensor, student: Tensor, tau: float) -> Tensor:
     """tau^2 * KL(p(teacher) || p(student)), p the softmax over channels at each location; mean over B and locations.
 
     Args:
-        teacher, student: (B, C, D, H, W); the teacher is detached.
+        teacher, student: features (B, C, D, H, W); the teacher is detached.
         tau: temperature, > 0.
     """
     log_p = F.log_softmax(teacher.detach() / tau, dim=1)
@@ -30,70 +44,100 @@ def divergence(teacher: Tensor, student: Tensor, tau: float) -> Tensor:
     return (log_p.exp() * (log_p - log_q)).sum(dim=1).mean() * tau**2
 
 
-def hmsd(z: Mapping[int, Tensor], available: int, *, tau: float) -> Tensor:
+def region_divergence(teacher: Tensor, student: Tensor, tau: float) -> Tensor:
+    """`divergence` for region logits (B, R, D, H, W): regions overlap, so each is a two-class distribution of its own
+    (a softmax over regions would not see a shift that all of them share); mean over B, R and locations."""
+    teacher = teacher.detach() / tau
+    student = student / tau
+    p = torch.sigmoid(teacher)
+    inside = F.logsigmoid(teacher) - F.logsigmoid(student)
+    outside = F.logsigmoid(-teacher) - F.logsigmoid(-student)
+    return (p * inside + (1 - p) * outside).mean() * tau**2
+
+
+def hmsd(
+    z: Mapping[int, Tensor],
+    available: int,
+    *,
+    tau: float,
+    per_level: int | None = None,
+    generator: torch.Generator | None = None,
+    diverge: Divergence = divergence,
+) -> Tensor:
     """Hierarchical modality self-distillation: the mean over sizes k < |A| of the mean over |S| = k of KL(A || S).
 
     Zero when only one modality is available.
+
+    Args:
+        per_level: at most this many subsets of each size, drawn uniformly by `generator` (None: all of them). The
+            expectation over the draw is the value with all of them.
     """
     teacher = z[available]
-    levels = [
-        torch.stack([divergence(teacher, z[s], tau) for s in subsets.level(available, k)]).mean()
-        for k in range(1, subsets.size(available))
-    ]
+    levels = []
+    for k in range(1, subsets.size(available)):
+        chosen = _level(available, k, per_level, generator)
+        levels.append(torch.stack([diverge(teacher, z[s], tau) for s in chosen]).mean())
     return torch.stack(levels).mean() if levels else teacher.new_zeros(())
 
 
-def criticality(z: Mapping[int, Tensor], subset: int) -> dict[int, float]:
-    """How much Z changes when modality m leaves `subset`: -cos(Z(S), Z(S \\ {m})), for each m in S (|S| >= 2).
-
-    `z` holds one study (B = 1).
-    """
-    whole = z[subset].detach().flatten()
-    without = {m: z[subset & ~(1 << m)].detach().flatten() for m in subsets.members(subset)}
-    return {m: -float(F.cosine_similarity(whole, rest, dim=0)) for m, rest in without.items()}
+@torch.no_grad()
+def criticality(z: Mapping[int, Tensor], subset: int) -> dict[int, Tensor]:
+    """How much Z changes when modality m leaves `subset`: -cos(Z(S), Z(S \\ {m})) of each study, (B,), for m in S."""
+    whole = z[subset].flatten(1)
+    without = {m: z[subset & ~(1 << m)].flatten(1) for m in subsets.members(subset)}
+    return {m: -F.cosine_similarity(whole, rest, dim=1) for m, rest in without.items()}
 
 
-def chain(z: Mapping[int, Tensor], available: int, *, path: Path, generator: torch.Generator) -> list[int]:
-    """The decremental chain A = S_0, S_1, ..., |S_last| = 1 of one study; ties go to the first modality in order."""
+def chain(
+    z: Mapping[int, Tensor], available: int, *, study: int = 0, path: Path, generator: torch.Generator
+) -> list[int]:
+    """The decremental chain A = S_0, S_1, ..., |S_last| = 1 of one study of the batch; a tie goes to the first one."""
     order = [available]
     while subsets.size(order[-1]) > 1:
-        removed = _PATHS[path](z, order[-1], generator)
+        own = subsets.members(order[-1])
+        if path == "random":
+            removed = own[int(torch.randint(len(own), (1,), generator=generator))]
+        else:
+            scores = torch.stack([score[study] for score in criticality(z, order[-1]).values()])
+            removed = own[int(scores.argmax() if path == "most" else scores.argmin())]
         order.append(order[-1] & ~(1 << removed))
     return order
 
 
 def dmcd(
-    z: Mapping[int, Tensor], available: int, *, tau: float, generator: torch.Generator, path: Path = "most"
+    z: Mapping[int, Tensor],
+    available: int,
+    *,
+    tau: float,
+    generator: torch.Generator,
+    path: Path = "most",
+    features: Mapping[int, Tensor] | None = None,
+    diverge: Divergence = divergence,
 ) -> Tensor:
     """Decremental modality combination distillation: mean over the chain of KL(S_t || S_{t+1}), a chain a study.
 
     Zero when only one modality is available.
+
+    Args:
+        features: what criticality is read from, where that is not `z` itself.
     """
-    steps = []
-    for i in range(z[available].shape[0]):
-        study = {s: value[i : i + 1] for s, value in z.items()}
-        order = chain(study, available, path=path, generator=generator)
-        steps += [divergence(study[a], study[b], tau) for a, b in pairwise(order)]
-    return torch.stack(steps).mean() if steps else z[available].new_zeros(())
+    if subsets.size(available) == 1:
+        return z[available].new_zeros(())
+    judged = z if features is None else features
+    chains = [chain(judged, available, study=i, path=path, generator=generator) for i in range(z[available].shape[0])]
+    steps = [_step(z, order, i, tau, diverge) for i, order in enumerate(chains)]
+    return torch.stack(steps).mean()
 
 
-def _most_critical(z: Mapping[int, Tensor], subset: int, generator: torch.Generator) -> int:
-    scores = criticality(z, subset)
-    return max(scores, key=scores.__getitem__)
+def _step(z: Mapping[int, Tensor], order: Sequence[int], study: int, tau: float, diverge: Divergence) -> Tensor:
+    """Mean divergence along the chain of one study."""
+    one = slice(study, study + 1)
+    return torch.stack([diverge(z[a][one], z[b][one], tau) for a, b in pairwise(order)]).mean()
 
 
-def _least_critical(z: Mapping[int, Tensor], subset: int, generator: torch.Generator) -> int:
-    scores = criticality(z, subset)
-    return min(scores, key=scores.__getitem__)
-
-
-def _random(z: Mapping[int, Tensor], subset: int, generator: torch.Generator) -> int:
-    own = subsets.members(subset)
-    return own[int(torch.randint(len(own), (1,), generator=generator))]
-
-
-_PATHS: dict[Path, Callable[[Mapping[int, Tensor], int, torch.Generator], int]] = {
-    "most": _most_critical,
-    "random": _random,
-    "least": _least_critical,
-}
+def _level(available: int, k: int, count: int | None, generator: torch.Generator | None) -> list[int]:
+    if count is None:
+        return subsets.level(available, k)
+    if generator is None:
+        raise ValueError("hmsd: drawing subsets needs a generator")
+    return subsets.sample_level(available, k, count, generator)

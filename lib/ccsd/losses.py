@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lib.ccsd import distillation, subsets
-from lib.ccsd.network import CCSDNetwork, Features
+from lib.ccsd.distillation import Lazy
+from lib.ccsd.network import CCSDNetwork, FeatureKind, Features
+
+_DISTIL = Literal["features", "logits"]
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the objective.
+    """Weights and variants of the objective.
 
     Attributes:
-        lambda_h, lambda_d: weights of HMSD and DMCD after warm-up; 0 switches a term off.
+        lambda_h, lambda_d: weights of HMSD and DMCD after warm-up; 0 switches a term off and costs nothing.
         tau: distillation temperature.
         warm_up: share of the training over which both weights grow linearly from 0.
+        distil: "features" or "logits" (METHOD: table 4's text and "ours").
+        feature: which features are distilled: "fused", "shared" or "specific" (table 4).
         distilled_scales: how many of the deepest scales are distilled (their mean).
-        path: which modality DMCD removes first.
+        path: which modality DMCD removes first: the "most" critical, the "least" or a "random" one (table 5).
+        per_level: HMSD draws at most this many subsets of each size (0: all); for large N.
         align: weight of ShaSpec's shared-feature alignment; classify: of its modality classification.
         subsets_per_step: how many sampled subsets are segmented beside the full available set.
     """
@@ -31,8 +39,11 @@ class LossConfig:
     lambda_d: float = 0.5
     tau: float = 2.0
     warm_up: float = 0.1
+    distil: _DISTIL = "features"
+    feature: FeatureKind = "fused"
     distilled_scales: int = 2
     path: distillation.Path = "most"
+    per_level: int = 0
     align: float = 0.1
     classify: float = 0.02
     subsets_per_step: int = 1
@@ -40,19 +51,24 @@ class LossConfig:
     def __post_init__(self) -> None:
         if self.tau <= 0:
             raise ValueError(f"losses: tau must be > 0, found {self.tau}")
-        if min(self.lambda_h, self.lambda_d, self.align, self.classify, self.warm_up) < 0:
-            raise ValueError("losses: weights and warm_up must not be negative")
-        if self.distilled_scales < 1 or self.subsets_per_step < 1:
-            raise ValueError("losses: distilled_scales and subsets_per_step must be at least 1")
-        if self.path not in ("most", "random", "least"):
-            raise ValueError(f"losses: path must be most, random or least, found {self.path!r}")
+        for name in ("lambda_h", "lambda_d", "align", "classify", "warm_up", "per_level"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"losses: {name} must not be negative, found {getattr(self, name)}")
+        for name in ("distilled_scales", "subsets_per_step"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"losses: {name} must be at least 1, found {getattr(self, name)}")
+        for name, kind in (("distil", _DISTIL), ("feature", FeatureKind), ("path", distillation.Path)):
+            if getattr(self, name) not in get_args(kind):
+                expected = ", ".join(get_args(kind))
+                raise ValueError(f"losses: {name} must be one of {expected}, found {getattr(self, name)!r}")
 
 
 def segmentation(logits: Tensor, regions: Tensor) -> Tensor:
-    """Soft Dice (over the batch, a mean over regions) plus binary cross entropy; both (B, R, D, H, W)."""
+    """Soft Dice (of each study and region, then their mean) plus binary cross entropy; both (B, R, D, H, W)."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision from autocast
     p = torch.sigmoid(logits)
-    axes = (0, 2, 3, 4)
-    overlap = (p * regions).sum(axes)  # (R,)
+    axes = (2, 3, 4)
+    overlap = (p * regions).sum(axes)  # (B, R)
     total = p.sum(axes) + regions.sum(axes)
     dice = 1 - ((2 * overlap + 1) / (total + 1)).mean()  # + 1 voxel: an empty region costs its false positives only
     return dice + F.binary_cross_entropy_with_logits(logits, regions)
@@ -75,17 +91,48 @@ def classification(network: CCSDNetwork, features: Features) -> Tensor:
 
 
 def compositional(
-    network: CCSDNetwork, features: Features, config: LossConfig, generator: torch.Generator
+    network: CCSDNetwork, features: Features, logits: Lazy, config: LossConfig, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """(HMSD, DMCD) on the fused features of the whole lattice, a mean over the deepest scales."""
+    """(HMSD, DMCD) over the lattice of what is available: on logits, or on features as a mean over the deepest scales.
+
+    Args:
+        logits: subset -> (B, R, D, H, W); what the segmentation loss decoded is not decoded again.
+    """
     scales = range(len(network.config.widths))[-config.distilled_scales :]
-    lattice = subsets.lattice(features.available)
-    hmsd, dmcd = [], []
-    for scale in scales:
-        z = {s: network.fuse(features, s, scale=scale) for s in lattice}
-        hmsd.append(distillation.hmsd(z, features.available, tau=config.tau))
-        dmcd.append(distillation.dmcd(z, features.available, tau=config.tau, generator=generator, path=config.path))
-    return torch.stack(hmsd).mean(), torch.stack(dmcd).mean()
+    stacks = [Lazy(partial(network.fuse, features, scale=s, kind=config.feature)) for s in scales]
+    diverge = distillation.divergence if config.distil == "features" else distillation.region_divergence
+    zero = features.shared[-1][subsets.members(features.available)[0]].new_zeros(())
+    hmsd, dmcd = [zero], [zero]
+    for z in stacks if config.distil == "features" else [logits]:
+        if config.lambda_h:
+            hmsd.append(
+                distillation.hmsd(
+                    z,
+                    features.available,
+                    tau=config.tau,
+                    per_level=config.per_level or None,
+                    generator=generator,
+                    diverge=diverge,
+                )
+            )
+        if config.lambda_d:
+            dmcd.append(
+                distillation.dmcd(
+                    z,
+                    features.available,
+                    tau=config.tau,
+                    generator=generator,
+                    path=config.path,
+                    features=z if config.distil == "features" else stacks[-1],
+                    diverge=diverge,
+                )
+            )
+    return _mean(hmsd), _mean(dmcd)
+
+
+def _mean(terms: list[Tensor]) -> Tensor:
+    """Mean of all but the leading zero, which stands alone where a term is switched off."""
+    return torch.stack(terms[1:]).mean() if len(terms) > 1 else terms[0]
 
 
 def objective(
@@ -107,14 +154,14 @@ def objective(
     """
     features = network.encode(volumes, present)
     sampled = [subsets.sample(features.available, generator) for _ in range(config.subsets_per_step)]
-    logits = network.decode(features, [features.available, *sampled])
+    logits = Lazy(lambda subset: network.decode(features, [subset])[0])
     terms = {
-        "seg_full": segmentation(logits[0], regions),
-        "seg_subset": torch.stack([segmentation(x, regions) for x in logits[1:]]).mean(),
+        "seg_full": segmentation(logits[features.available], regions),
+        "seg_subset": torch.stack([segmentation(logits[s], regions) for s in sampled]).mean(),
         "align": alignment(features),
         "classify": classification(network, features),
     }
-    terms["hmsd"], terms["dmcd"] = compositional(network, features, config, generator)
+    terms["hmsd"], terms["dmcd"] = compositional(network, features, logits, config, generator)
     ramp = min(1.0, progress / config.warm_up) if config.warm_up else 1.0
     weights = {
         "seg_full": 1.0,

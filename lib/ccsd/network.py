@@ -5,8 +5,9 @@ Axes: B batch, N modalities, C channels, R regions, D H W voxels. A subset is a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,10 @@ from torch import Tensor, nn
 from lib.ccsd import subsets
 from lib.ccsd.decoder import Decoder
 from lib.ccsd.encoder import Encoder
-from lib.ccsd.fusion import ConvFusion
+from lib.ccsd.fusion import FUSIONS, make_fusion
 from lib.ccsd.task import Task
+
+FeatureKind = Literal["fused", "shared", "specific"]
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,13 @@ class NetworkConfig:
         widths: channels of each scale, from the finest down; every further scale halves the grid.
         blocks: convolution blocks of each scale in the encoders.
         stem_stride: stride of the encoders' first convolution: 1 works at full resolution, 2 from half of it.
+        fusion: the compositional layer, one of `lib.ccsd.fusion.FUSIONS`.
     """
 
     widths: tuple[int, ...]
     blocks: tuple[int, ...]
     stem_stride: int = 1
+    fusion: str = "convolution"
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks) or len(self.widths) < 2:
@@ -39,6 +44,13 @@ class NetworkConfig:
             raise ValueError(f"network: widths {self.widths} and blocks {self.blocks} must be positive")
         if self.stem_stride not in (1, 2):
             raise ValueError(f"network: stem_stride must be 1 or 2, found {self.stem_stride}")
+        if self.fusion not in FUSIONS:
+            raise ValueError(f"network: fusion must be one of {', '.join(FUSIONS)}, found {self.fusion!r}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(**{**values, "widths": tuple(values["widths"]), "blocks": tuple(values["blocks"])})
 
 
 PRESETS = {
@@ -86,7 +98,10 @@ class CCSDNetwork(nn.Module):
         self.specific_encoders = nn.ModuleList([encoder() for _ in task.modalities])
         deepest = len(config.widths) - 1
         self.fusions = nn.ModuleList(
-            [ConvFusion(width, kernel=3 if scale == deepest else 1) for scale, width in enumerate(config.widths)]
+            [
+                make_fusion(config.fusion, width, kernel=3 if scale == deepest else 1)
+                for scale, width in enumerate(config.widths)
+            ]
         )
         self.decoder = Decoder(
             slots=self.n, widths=config.widths, regions=len(task.regions), stem_stride=config.stem_stride
@@ -126,17 +141,20 @@ class CCSDNetwork(nn.Module):
         ]  # [{m: (B, C_s, ...)}]
         return Features(available, shared, specific, fused)
 
-    def fuse(self, features: Features, subset: int, *, scale: int) -> Tensor:
+    def fuse(self, features: Features, subset: int, *, scale: int, kind: FeatureKind = "fused") -> Tensor:
         """Z(S) at one scale: the N slots on channels, (B, N*C_s, D_s, H_s, W_s).
 
-        Slot m is C(shared_m, specific_m) for m in S, else the mean of the shared features of S.
+        Slot m is C(shared_m, specific_m) for m in S, else the mean of the shared features of S. For the ablations of
+        what is distilled (METHOD: table 4), `kind` puts the shared or the specific features in the slots of S instead;
+        with "specific", absent slots are the mean of the specific features.
         """
         own = subsets.members(subset)
-        fused, shared = features.fused[scale], features.shared[scale]
+        slots: dict[int, Tensor] = getattr(features, kind)[scale]
         if len(own) == self.n:
-            return torch.cat([fused[m] for m in range(self.n)], dim=1)
-        mean = torch.stack([shared[m] for m in own]).mean(dim=0)
-        return torch.cat([fused[m] if m in own else mean for m in range(self.n)], dim=1)
+            return torch.cat([slots[m] for m in own], dim=1)
+        seen = features.specific[scale] if kind == "specific" else features.shared[scale]
+        mean = torch.stack([seen[m] for m in own]).mean(dim=0)
+        return torch.cat([slots[m] if m in own else mean for m in range(self.n)], dim=1)
 
     def decode(self, features: Features, chosen: Sequence[int]) -> list[Tensor]:
         """Logits (B, R, D, H, W) of each of the chosen subsets."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -61,8 +62,16 @@ def lattice(available: int) -> list[int]:
 
 
 def level(available: int, k: int) -> list[int]:
-    """The subsets of `available` that have k modalities."""
-    return [s for s in lattice(available) if size(s) == k]
+    """The subsets of `available` that have k modalities, in ascending order of their members."""
+    return [from_members(chosen) for chosen in combinations(members(available), k)]
+
+
+def sample_level(available: int, k: int, count: int, generator: torch.Generator) -> list[int]:
+    """`count` distinct subsets of `available` with k modalities, drawn uniformly (all of them if there are no more)."""
+    every = level(available, k)
+    if len(every) <= count:
+        return every
+    return [every[i] for i in torch.randperm(len(every), generator=generator)[:count].tolist()]
 
 
 def sample(available: int, generator: torch.Generator) -> int:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Caution:
+    """A sentence to `say` where all of the modalities `without` are missing."""
+
+    without: tuple[str, ...]
+    say: str
 
 
 @dataclass(frozen=True)
@@ -21,9 +29,13 @@ class Task:
             over earlier ones when a label map is composed, so they go from the outermost to the innermost.
         region_labels: name -> the label value that a voxel of this region gets if no later region covers it.
         spacing: voxel size in mm that the network works at.
+        aliases: value in a reference label -> the value that it stands for, where other spellings are in use.
+        cautions: what to tell the user of a mask made without certain modalities.
+
+    Two tasks are equal if a network of the one can serve the other: aliases and cautions do not count.
 
     Raises:
-        ValueError: a name twice, labels not contiguous, or a region of unknown label values.
+        ValueError: a name twice, labels not contiguous, or a region, alias or caution of something unknown.
     """
 
     name: str
@@ -32,6 +44,8 @@ class Task:
     regions: Mapping[str, tuple[int, ...]]
     region_labels: Mapping[str, int]
     spacing: float = 1.0
+    aliases: Mapping[int, int] = field(default_factory=dict, compare=False)
+    cautions: tuple[Caution, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if not self.modalities or len(set(self.modalities)) != len(self.modalities):
@@ -45,6 +59,18 @@ class Task:
             if self.region_labels.get(region) not in members:
                 found = self.region_labels.get(region)
                 raise ValueError(f"task {self.name}: region {region} paints label {found}, expected one of {members}")
+        if not self.spacing > 0:
+            raise ValueError(f"task {self.name}: spacing must be above 0 mm, found {self.spacing}")
+        if not set(self.aliases.values()) <= set(values):
+            raise ValueError(f"task {self.name}: aliases {dict(self.aliases)} must stand for labels of {values}")
+        for caution in self.cautions:
+            if not caution.without or not set(caution.without) <= set(self.modalities):
+                raise ValueError(f"task {self.name}: caution without {caution.without}, known are {self.modalities}")
+
+    def warnings(self, missing: Iterable[str]) -> list[str]:
+        """The sentences that a mask without these modalities carries."""
+        absent = set(missing)
+        return [c.say for c in self.cautions if absent >= set(c.without)]
 
     def to_regions(self, label: Tensor) -> Tensor:
         """Label map (B, D, H, W) of integers -> overlapping regions (B, R, D, H, W) of float 0/1."""
@@ -80,6 +106,7 @@ class Task:
         plain = dict(values)
         plain["modalities"] = tuple(plain["modalities"])
         plain["regions"] = {k: tuple(v) for k, v in plain["regions"].items()}
+        plain["cautions"] = tuple(Caution(tuple(c["without"]), c["say"]) for c in plain.get("cautions", ()))
         return cls(**plain)
 
 
@@ -91,4 +118,9 @@ BRATS = Task(
     labels={"necrotic and non-enhancing core": NECROTIC, "oedema": OEDEMA, "enhancing tumour": ENHANCING},
     regions={"WT": (NECROTIC, OEDEMA, ENHANCING), "TC": (NECROTIC, ENHANCING), "ET": (ENHANCING,)},
     region_labels={"WT": OEDEMA, "TC": NECROTIC, "ET": ENHANCING},
+    aliases={4: ENHANCING},  # BraTS 2018 to 2021 wrote 4
+    cautions=(
+        Caution(("t1ce",), "no t1ce: enhancement cannot be seen, ET and TC are estimates"),
+        Caution(("flair", "t2"), "no flair and no t2: the extent of oedema is an estimate"),
+    ),
 )

@@ -70,8 +70,7 @@ def load(path: Path, *, task: Task) -> Checkpoint:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         stored = Task.from_dict(content["task"])
-        sizes = content["network"]
-        config = NetworkConfig(tuple(sizes["widths"]), tuple(sizes["blocks"]), int(sizes["stem_stride"]))
+        config = NetworkConfig.from_dict(content["network"])
         version, state = str(content["version"]), content["model"]
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(f"weights {path.name} cannot be read as a CCSD checkpoint ({type(error).__name__})") from error

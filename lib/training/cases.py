@@ -40,6 +40,11 @@ class Case:
     available: int
     tumour: Tensor
 
+    @property
+    def present(self) -> Tensor:
+        """Boolean (N,): what it has."""
+        return torch.tensor([bool(self.available >> m & 1) for m in range(self.volumes.shape[0])])
+
 
 def load_case(study: Study, label: Path, task: Task) -> Case:
     """Read and prepare a study and its label.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from lib.ccsd.losses import LossConfig
 from lib.errors import InputError
+
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -17,11 +20,13 @@ class TrainConfig:
             follows whichever is further.
         steps: optimiser steps an epoch.
         patch: edge of the cubic training crop in voxels.
-        batch: crops a step.
+        batch: crops a step, in each process.
         learning_rate: at the start; it falls to 0 by (1 - progress)^0.9 after `warm_up` steps of linear growth.
         tumour_share: share of crops centred on a tumour voxel.
+        mask_share: share of steps whose studies are given with a random subset of their modalities only.
         validate_every: epochs between validations.
         average: decay of the exponential moving average of the weights, which is what is validated and published.
+        precision: of the forward pass; "bfloat16" is mixed precision by autocast.
         seed: of crops, augmentation and subsets.
     """
 
@@ -34,8 +39,10 @@ class TrainConfig:
     weight_decay: float = 1e-4
     warm_up: int = 20
     tumour_share: float = 0.5
+    mask_share: float = 0.0
     validate_every: int = 1
     average: float = 0.99
+    precision: Precision = "float32"
     seed: int = 0
     losses: LossConfig = field(default_factory=LossConfig)
 
@@ -47,7 +54,10 @@ class TrainConfig:
             raise InputError(f"max_minutes is {self.max_minutes}, expected more than 0")
         if not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate is {self.learning_rate}, expected between 0 and 1")
-        if not 0 <= self.tumour_share <= 1:
-            raise InputError(f"tumour_share is {self.tumour_share}, expected 0 to 1")
+        for name in ("tumour_share", "mask_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}, expected 0 to 1")
         if not 0 <= self.average < 1:
             raise InputError(f"average is {self.average}, expected 0 up to but not 1")
+        if self.precision not in get_args(Precision):
+            raise InputError(f"precision is {self.precision!r}, expected one of {', '.join(get_args(Precision))}")

@@ -55,7 +55,7 @@ def hand_made_lattice() -> dict[int, torch.Tensor]:
 
 
 def test_criticality_is_the_negative_cosine_to_the_set_without_the_modality() -> None:
-    scores = distillation.criticality(hand_made_lattice(), 0b111)
+    scores = {m: score.item() for m, score in distillation.criticality(hand_made_lattice(), 0b111).items()}
     assert scores[0] == pytest.approx(-1 / math.sqrt(1.01), abs=1e-6)
     assert scores[1] == pytest.approx(0.0)
     assert scores[2] == pytest.approx(-1 / math.sqrt(1.25), abs=1e-6)

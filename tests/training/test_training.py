@@ -12,7 +12,8 @@ from lib.publishing import checkpoint
 from lib.studies.study import study_of
 from lib.training.cases import Case, batches, crop, load_case
 from lib.training.config import TrainConfig
-from lib.training.loop import DivergedError, Epoch, describe, train
+from lib.training.loop import Epoch, describe, train
+from lib.training.run import DivergedError
 
 CPU = torch.device("cpu")
 

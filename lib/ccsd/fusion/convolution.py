@@ -1,4 +1,4 @@
-"""The compositional layer C: a modality's shared and specific features become its slot of the fused feature."""
+"""Convolution as the compositional layer: a modality's shared and specific features become its slot of Z."""
 
 from __future__ import annotations
 

@@ -1,0 +1,161 @@
+"""A training run: what changes from step to step, how one step is made, and how to store and restore it."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lib.ccsd import subsets
+from lib.ccsd.losses import LossConfig, objective
+from lib.ccsd.network import CCSDNetwork
+from lib.errors import InputError
+from lib.training.cases import Case, crop
+from lib.training.config import TrainConfig
+from lib.training.processes import SINGLE, Processes
+
+
+class DivergedError(RuntimeError):
+    """The loss is no longer a number; the weights before this run stay."""
+
+
+class Objective(nn.Module):
+    """The loss as a module, so that DistributedDataParallel can wrap it: its forward is one training step's terms."""
+
+    def __init__(self, network: CCSDNetwork, config: LossConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.generator = generator
+
+    def forward(self, volumes: Tensor, regions: Tensor, present: Tensor, progress: float) -> dict[str, Tensor]:
+        """Arguments and result as `lib.ccsd.losses.objective`."""
+        terms = objective(
+            self.network, volumes, regions, present, self.config, progress=progress, generator=self.generator
+        )
+        return dict(terms)
+
+
+class Run:
+    """A network in training, with its optimiser, averaged weights and random state."""
+
+    def __init__(
+        self, network: CCSDNetwork, config: TrainConfig, *, device: torch.device, processes: Processes = SINGLE
+    ) -> None:
+        if config.patch % network.divisor:
+            raise InputError(f"patch is {config.patch} voxels, expected a multiple of {network.divisor}")
+        self.config = config
+        self.device = device
+        self.processes = processes
+        self.network = network.place(device)
+        self.averaged = copy.deepcopy(network).eval()
+        self.generator = torch.Generator().manual_seed(config.seed + processes.rank)
+        self.objective = processes.wrap(Objective(network, config.losses, self.generator))
+        self.optimiser = torch.optim.AdamW(
+            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.done = 0  # steps
+        self.epoch = 0
+        self._seconds_before = 0.0
+        self._started = time.monotonic()
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, by steps or by time, whichever is further; the same in all processes."""
+        config = self.config
+        by_steps = self.done / (config.max_epochs * config.steps)
+        if not config.max_minutes:
+            return min(1.0, by_steps)
+        by_time = self.processes.agree(self._seconds() / (60 * config.max_minutes))
+        return min(1.0, max(by_steps, by_time))
+
+    def state(self) -> dict[str, Any]:
+        """Plain tensors and numbers, loadable with `weights_only=True`."""
+        return {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generators": self.processes.gather(self.generator.get_state()),
+            "done": self.done,
+            "epoch": self.epoch,
+            "seconds": self._seconds(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Raises InputError for a state of another network or another number of processes."""
+        if len(state["generators"]) != self.processes.count:
+            raise InputError(
+                f"the run to resume had {len(state['generators'])} processes, expected as many now, "
+                f"found {self.processes.count}"
+            )
+        try:
+            self.network.load_state_dict(state["network"])
+            self.averaged.load_state_dict(state["averaged"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, ValueError):
+            raise InputError("the run to resume is of another network, expected the one of this run") from None
+        self.generator.set_state(state["generators"][self.processes.rank])
+        self.done, self.epoch, self._seconds_before = state["done"], state["epoch"], state["seconds"]
+
+    def step(self, studies: Sequence[Case]) -> dict[str, float]:
+        """One optimiser step on crops of `studies`, which have the same modalities; the loss terms."""
+        config, progress = self.config, self.progress
+        self._set_learning_rate(progress)
+        volumes, regions = self._crops(studies)
+        has = self._mask(studies[0].present)
+        mixed = torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
+        self.network.train()
+        with mixed:
+            terms = self.objective(volumes, regions, has, progress)
+        values = dict(zip(terms, torch.stack(list(terms.values())).detach().tolist(), strict=True))
+        if not math.isfinite(values["total"]):
+            raise DivergedError(f"the loss became {values['total']}, training stopped and the earlier weights stay")
+        self.optimiser.zero_grad(set_to_none=True)
+        terms["total"].backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 12.0)
+        self.optimiser.step()
+        self.done += 1
+        self._average(min(config.average, self.done / (self.done + 10)))
+        return values
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    def _crops(self, studies: Sequence[Case]) -> tuple[Tensor, Tensor]:
+        """(B, N, p, p, p) volumes and (B, R, p, p, p) regions, on the device."""
+        config = self.config
+        crops = [
+            crop(case, patch=config.patch, tumour_share=config.tumour_share, augment=True, generator=self.generator)
+            for case in studies
+        ]
+        volumes = torch.stack([v for v, _ in crops]).to(self.device)
+        regions = self.network.task.to_regions(torch.stack([y for _, y in crops]).to(self.device))
+        return volumes, regions
+
+    def _mask(self, available: Tensor) -> Tensor:
+        """Boolean (N,): what is available, or (in `mask_share` of the steps) a random proper subset of it."""
+        share = self.config.mask_share
+        if not share or float(torch.rand((), generator=self.generator)) >= share:
+            return available
+        kept = subsets.sample(subsets.from_present(available), self.generator)
+        return torch.tensor([bool(kept >> m & 1) for m in range(len(available))])
+
+    def _set_learning_rate(self, progress: float) -> None:
+        config = self.config
+        ramp = min(1.0, (self.done + 1) / config.warm_up) if config.warm_up else 1.0
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.learning_rate * ramp * (1 - progress) ** 0.9
+
+    @torch.no_grad()
+    def _average(self, decay: float) -> None:
+        for mean, value in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.monotonic() - self._started

@@ -1,0 +1,134 @@
+"""`scripts/train.py` as its user runs it: configuration, lists, resuming, several processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lib.phantoms.phantom import Phantom, write_phantom
+from tests.conftest import REPOSITORY
+
+FAST = ["preset=tiny", "train.patch=32", "train.steps=3", "train.validate_every=100"]
+
+
+@pytest.fixture
+def studies(phantom: Phantom, tmp_path: Path) -> Path:
+    """Two labelled studies, `a` with four modalities and `b` with two."""
+    write_phantom(phantom, tmp_path / "studies", "a")
+    write_phantom(phantom, tmp_path / "studies", "b", modalities=["t2", "flair"])
+    return tmp_path / "studies"
+
+
+def command(studies: Path, out: Path, *settings: str, extra: tuple[str, ...] = ()) -> list[str]:
+    script = str(REPOSITORY / "scripts" / "train.py")
+    return [script, "--data", str(studies), "--out", str(out), "--threads", "1", *extra, "--set", *FAST, *settings]
+
+
+def run(arguments: list[str], *, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *launcher, *arguments], capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["model"]
+    return state
+
+
+def assert_same(first: dict[str, Any], second: dict[str, Any]) -> None:
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_a_run_writes_weights_and_a_tensorboard_log(studies: Path, tmp_path: Path) -> None:
+    done = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=("--cache", str(tmp_path / "cache"))))
+    assert done.returncode == 0, done.stderr
+    assert weights(tmp_path / "w.pt")
+    assert list((tmp_path / "w.tensorboard").glob("events.*"))
+    assert len(list((tmp_path / "cache").glob("*.pt"))) == 2
+
+
+def test_a_killed_run_goes_on_to_the_weights_of_one_that_was_never_stopped(studies: Path, tmp_path: Path) -> None:
+    length = "train.max_epochs=40"
+    whole = run(command(studies, tmp_path / "whole.pt", length))
+    assert whole.returncode == 0, whole.stderr
+    killed = command(studies, tmp_path / "killed.pt", length)
+    process = subprocess.Popen([sys.executable, *killed], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "killed.state.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    state = torch.load(tmp_path / "killed.state.pt", weights_only=True)
+    assert 0 < state["run"]["epoch"] < 40
+    resumed = run([*killed, "--resume"])
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resuming after epoch" in resumed.stderr
+    assert_same(weights(tmp_path / "whole.pt"), weights(tmp_path / "killed.pt"))
+    assert not list(tmp_path.glob(".writing-*")) or len(list(tmp_path.glob(".writing-*"))) == 1  # the killed one's
+
+
+def test_lists_choose_the_studies(studies: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("# those with everything\na\n")
+    (tmp_path / "val.txt").write_text("b\n")
+    lists = ("--train", str(tmp_path / "train.txt"), "--val", str(tmp_path / "val.txt"))
+    done = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", "train.validate_every=1", extra=lists))
+    assert done.returncode == 0, done.stderr
+    notes = torch.load(tmp_path / "w.pt", weights_only=True)["notes"]
+    assert (notes["cases"], notes["validation"]) == (["a"], ["b"])
+    assert "mean of 3 subsets" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "content", "sentence"),
+    [
+        (("train.lossses.tau=2",), None, "lossses is not known, did you mean losses?"),
+        (("train.losses.tau=0",), None, "tau must be > 0, found 0.0"),
+        (("train.patch=x",), None, "patch is 'x', expected int"),
+        ((), "a\nzebra\n", "list val.txt names zebra, which are not among the 2 studies found"),
+        ((), "a\na\n", "list val.txt names a more than once"),
+        (("preset=huge",), None, "preset is 'huge', expected one of"),
+    ],
+)
+def test_a_mistake_gets_one_sentence_before_training(
+    studies: Path, tmp_path: Path, settings: tuple[str, ...], content: str | None, sentence: str
+) -> None:
+    extra: tuple[str, ...] = ()
+    if content is not None:
+        (tmp_path / "val.txt").write_text(content)
+        extra = ("--val", str(tmp_path / "val.txt"))
+    done = run(command(studies, tmp_path / "w.pt", *settings, extra=extra))
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "w.pt").exists()
+
+
+def test_two_processes_train_together_by_torchrun(studies: Path, tmp_path: Path) -> None:
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    done = run(command(studies, tmp_path / "w.pt", "train.max_epochs=2"), launcher=launcher)
+    assert done.returncode == 0, done.stderr[-3000:]
+    state = torch.load(tmp_path / "w.state.pt", weights_only=True)
+    assert len(state["run"]["generators"]) == 2
+    assert done.stderr.count(f"wrote {tmp_path / 'w.pt'}") == 2  # the first process alone, once an epoch
+
+
+def test_gradients_of_two_processes_equal_those_of_one(tmp_path: Path) -> None:
+    """Two processes with a study each against one process with both: `tests/training/gradients.py`."""
+    script = str(Path(__file__).with_name("gradients.py"))
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    for extra, out in ((launcher, "two.pt"), ((), "one.pt")):
+        subprocess.run([sys.executable, *extra, script, str(tmp_path / out)], check=True, env=environment, timeout=240)
+    one, two = (torch.load(tmp_path / f"{n}.pt", weights_only=True) for n in ("one", "two"))
+    assert one.keys() == two.keys()
+    worst = max(float((one[k] - two[k]).abs().max() / one[k].abs().max().clamp_min(1e-6)) for k in one)
+    assert worst < 1e-4
