@@ -41,6 +41,39 @@ def test_hmsd_is_the_mean_over_levels_of_the_mean_within_a_level() -> None:
     assert distillation.hmsd(z, 0b111, tau=2.0).item() == pytest.approx((singles + pairs) / 2)
 
 
+def test_drawing_subsets_leaves_the_expectation_of_hmsd_unchanged() -> None:
+    random = torch.Generator().manual_seed(0)
+    z = {s: torch.randn(1, 3, 1, 1, 1, generator=random, dtype=torch.float64) for s in subsets.lattice(0b1111)}
+    exact = distillation.hmsd(z, 0b1111, tau=2.0).item()
+    draws = [distillation.hmsd(z, 0b1111, tau=2.0, per_level=1, generator=random).item() for _ in range(4000)]
+    mean = sum(draws) / len(draws)
+    error = (sum((d - mean) ** 2 for d in draws) / len(draws) ** 2) ** 0.5  # standard error of the mean
+    assert abs(mean - exact) < 4 * error
+    assert error < 0.02 * exact
+
+
+def test_drawing_at_least_as_many_subsets_as_there_are_is_exact() -> None:
+    z = {s: column(float(s), 0.0) for s in subsets.lattice(0b1111)}
+    drawn = distillation.hmsd(z, 0b1111, tau=2.0, per_level=6, generator=generator())
+    assert drawn.item() == distillation.hmsd(z, 0b1111, tau=2.0).item()
+
+
+def test_a_lazy_lattice_makes_only_what_is_looked_up_and_once() -> None:
+    made: list[int] = []
+    z = distillation.Lazy(lambda s: (made.append(s), column(float(s), 1.0))[1])
+    distillation.dmcd(z, 0b111, tau=2.0, generator=generator(), path="random")
+    assert sorted(made) == sorted(set(made))
+    assert len(made) == 3  # the chain itself: a random path compares nothing
+
+
+def test_region_divergence_equals_a_hand_computed_value_and_sees_a_shift_of_all_regions() -> None:
+    # sigmoid(ln 3) = 3/4 against sigmoid(0) = 1/2, for both regions
+    expected = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    logits = column(math.log(3), math.log(3))
+    assert distillation.region_divergence(logits, column(0, 0), 1.0).item() == pytest.approx(expected)
+    assert distillation.divergence(logits, column(0, 0), 1.0).item() == pytest.approx(0)
+
+
 def hand_made_lattice() -> dict[int, torch.Tensor]:
     """Three modalities; leaving out 1 turns Z most, then, of {0, 2}, leaving out 0."""
     return {

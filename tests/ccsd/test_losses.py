@@ -61,6 +61,39 @@ def test_distillation_starts_at_zero_weight_and_grows(network: CCSDNetwork) -> N
     assert half["total"].item() == pytest.approx((segmentation + 0.5 * (half["hmsd"] + half["dmcd"])).item(), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "variant",
+    [{"feature": "shared"}, {"feature": "specific"}, {"distil": "logits"}, {"path": "random"}, {"per_level": 1}],
+)
+def test_every_variant_gives_finite_distillation_with_gradients(
+    network: CCSDNetwork, variant: dict[str, object]
+) -> None:
+    values = terms(network, [True, True, False, True], LossConfig(**variant))  # type: ignore[arg-type]  # any of them
+    assert values["hmsd"].item() > 0
+    assert values["dmcd"].item() > 0
+    (values["hmsd"] + values["dmcd"]).backward()
+    assert any(p.grad is not None and bool(p.grad.abs().sum()) for p in network.parameters())
+
+
+def test_a_term_that_is_switched_off_is_zero_and_builds_nothing(
+    network: CCSDNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fused: list[int] = []
+    fuse = network.fuse
+    monkeypatch.setattr(network, "fuse", lambda f, s, **k: (fused.append(s), fuse(f, s, **k))[1])
+    values = terms(network, [True] * 4, LossConfig(lambda_h=0, lambda_d=0))
+    assert values["hmsd"].item() == values["dmcd"].item() == 0
+    assert len(set(fused)) == 2  # the full set and the sampled one, for the decoder
+
+
+def test_distilling_logits_decodes_each_subset_once(network: CCSDNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+    decode = network.decode
+    monkeypatch.setattr(network, "decode", lambda f, s: (decoded.extend(s), decode(f, s))[1])
+    terms(network, [True] * 4, LossConfig(distil="logits"))
+    assert len(decoded) == len(set(decoded)) == 15
+
+
 def test_gradients_reach_every_part_of_the_network(network: CCSDNetwork) -> None:
     terms(network, [True] * 4, LossConfig())["total"].backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum()]
@@ -76,8 +109,9 @@ def test_the_same_seed_gives_the_same_loss(network: CCSDNetwork) -> None:
     ("wrong", "sentence"),
     [
         ({"tau": 0.0}, "tau must be > 0, found 0.0"),
-        ({"lambda_h": -1.0}, "not be negative"),
-        ({"path": "x"}, "path must"),
+        ({"lambda_h": -1.0}, "lambda_h must not be negative, found -1.0"),
+        ({"path": "x"}, "path must be one of most, random, least, found 'x'"),
+        ({"distil": "all"}, "distil must be one of features, logits"),
     ],
 )
 def test_a_wrong_setting_is_refused(wrong: dict[str, object], sentence: str) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from lib.ccsd import subsets
-from lib.ccsd.network import PRESETS, CCSDNetwork
-from lib.ccsd.task import BRATS
+from lib.ccsd.fusion import FUSIONS
+from lib.ccsd.network import PRESETS, CCSDNetwork, FeatureKind, NetworkConfig
+from lib.ccsd.task import BRATS, Task
 
 LATTICE = subsets.lattice(0b1111)
 
@@ -14,10 +17,10 @@ def present_of(subset: int) -> torch.Tensor:
     return torch.tensor([bool(subset >> m & 1) for m in range(4)])
 
 
-@pytest.fixture(scope="module")
-def network() -> CCSDNetwork:
+@pytest.fixture(scope="module", params=FUSIONS)
+def network(request: pytest.FixtureRequest) -> CCSDNetwork:
     torch.manual_seed(0)
-    return CCSDNetwork(BRATS, PRESETS["tiny"]).eval()
+    return CCSDNetwork(BRATS, replace(PRESETS["tiny"], fusion=request.param)).eval()
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +84,35 @@ def test_slots_of_absent_modalities_hold_the_mean_of_the_present_shared_features
     assert torch.equal(slots[0], features.fused[1][0])
     assert torch.allclose(slots[2], mean, atol=1e-6)
     assert torch.equal(slots[2], slots[3])
+
+
+@pytest.mark.parametrize("kind", ["shared", "specific"])
+def test_what_is_distilled_can_be_the_shared_or_the_specific_features(
+    network: CCSDNetwork, volumes: torch.Tensor, kind: FeatureKind
+) -> None:
+    features = network.encode(volumes, present_of(0b1111))
+    source = getattr(features, kind)[1]
+    whole = network.fuse(features, 0b1111, scale=1, kind=kind).chunk(4, dim=1)
+    assert all(torch.equal(slot, source[m]) for m, slot in enumerate(whole))
+    some = network.fuse(features, 0b0101, scale=1, kind=kind).chunk(4, dim=1)
+    assert torch.equal(some[2], source[2])
+    assert torch.allclose(some[3], (source[0] + source[2]) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2, 8])
+def test_any_number_of_modalities_up_to_eight_makes_a_network(n: int) -> None:
+    names = tuple(f"m{i}" for i in range(n))
+    task = Task("other", names, {"organ": 1}, {"organ": (1,)}, {"organ": 1})
+    network = CCSDNetwork(task, PRESETS["tiny"]).eval()
+    with torch.no_grad():
+        features = network.encode(torch.randn(1, n, 16, 16, 16), torch.ones(n, dtype=torch.bool))
+        count = sum(1 for _, logits in network.lattice(features) if logits.shape == (1, 1, 16, 16, 16))
+    assert count == 2**n - 1
+
+
+def test_an_unknown_fusion_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="fusion must be one of convolution, attention, found 'sum'"):
+        NetworkConfig((4, 8), (1, 1), fusion="sum")
 
 
 def test_folding_modalities_into_the_batch_changes_nothing_but_rounding(volumes: torch.Tensor) -> None:

@@ -42,6 +42,14 @@ def test_sample_is_a_proper_subset_unless_there_is_only_one_modality(available: 
     assert (drawn == available) == (subsets.size(available) == 1)
 
 
+@given(AVAILABLE, st.integers(1, 8), st.integers(1, 10), st.integers(0, 2**31))
+def test_a_drawn_level_has_distinct_subsets_of_that_size(available: int, k: int, count: int, seed: int) -> None:
+    drawn = subsets.sample_level(available, k, count, torch.Generator().manual_seed(seed))
+    every = subsets.level(available, k)
+    assert len(drawn) == len(set(drawn)) == min(count, len(every))
+    assert set(drawn) <= set(every)
+
+
 def test_sample_is_uniform_over_sizes() -> None:
     generator = torch.Generator().manual_seed(0)
     sizes = [subsets.size(subsets.sample(0b1111, generator)) for _ in range(3000)]

@@ -30,3 +30,10 @@ def test_a_task_survives_storage() -> None:
 def test_a_modality_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="modalities must be distinct"):
         Task("x", ("t1", "t1"), {"a": 1}, {"A": (1,)}, {"A": 1})
+
+
+@pytest.mark.parametrize(
+    ("missing", "count"), [([], 0), (["t1ce"], 1), (["flair"], 0), (["flair", "t2"], 1), (["t1ce", "t2", "flair"], 2)]
+)
+def test_a_caution_is_given_where_all_its_modalities_are_missing(missing: list[str], count: int) -> None:
+    assert len(BRATS.warnings(missing)) == count
