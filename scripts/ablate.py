@@ -40,7 +40,7 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     settings = read_settings(arguments.config, arguments.set)
     task = read_task(arguments.task) if arguments.task else BRATS
-    studies = [study for folder in arguments.data for study in find_studies(folder)]
+    studies = [study for folder in arguments.data for study in find_studies(folder, task.modalities)]
     test = select(studies, arguments.test)
     training = [s for s in studies if s.id not in {t.id for t in test}]
     if not training:

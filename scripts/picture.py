@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.ccsd.task import BRATS
 from lib.errors import InputError
 from lib.pictures.overlay import overlay
+from lib.settings import read_task
 from lib.studies.labels import read_label
 from lib.studies.study import study_of
 from lib.studies.volumes import read_study
@@ -21,14 +22,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--image", type=Path, required=True, help="any image of the study")
     parser.add_argument("--mask", type=Path, required=True, help="label map on the image's grid")
-    parser.add_argument("--modalities", nargs="+", default=["flair", "t1ce"])
+    parser.add_argument("--modalities", nargs="+", help="rows of the picture (default: all)")
+    parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS)")
     parser.add_argument("--out", type=Path, required=True, help="PNG to write")
     arguments = parser.parse_args()
-    study = study_of(arguments.image).restricted(arguments.modalities)
+    task = read_task(arguments.task) if arguments.task else BRATS
+    study = study_of(arguments.image, task.modalities)
+    if arguments.modalities:
+        study = study.restricted(arguments.modalities)
     volumes = read_study(study.files, asked=arguments.image)
     grid = next(iter(volumes.values())).grid
-    mask, _ = read_label(arguments.mask, known=len(BRATS.labels), reference=grid)
-    overlay([volumes[m].data for m in arguments.modalities], mask, grid).save(arguments.out)
+    mask, _ = read_label(arguments.mask, known=len(task.labels), aliases=task.aliases, reference=grid)
+    overlay([volumes[m].data for m in arguments.modalities or study.files], mask, grid).save(arguments.out)
     print(arguments.out)
 
 

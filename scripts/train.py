@@ -51,7 +51,7 @@ def main() -> None:
         start = checkpoint.untrained(task, settings.network, seed=settings.train.seed)
     keeper = Keeper(arguments.out, settings, start)
     resume = keeper.stored() if arguments.resume else None
-    studies = find_studies(arguments.data)
+    studies = find_studies(arguments.data, task.modalities)
     chosen = select(studies, arguments.train) if arguments.train else studies
     held_out = select(studies, arguments.val) if arguments.val else []
     both = {s.id for s in chosen} & {s.id for s in held_out}

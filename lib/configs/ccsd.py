@@ -12,6 +12,7 @@ from lib.ccsd.task import BRATS
 from lib.errors import InputError
 from lib.infers.ccsd import CCSDInferTask
 from lib.publishing.served import ServedModel
+from lib.settings import read_task
 from lib.trainers.ccsd import CCSDTrainTask
 
 
@@ -23,11 +24,13 @@ class CCSD(TaskConfig):
         preset = conf.get("preset", "small")
         if preset not in PRESETS:
             raise InputError(f"--conf preset: {preset} is not known, expected one of {', '.join(PRESETS)}")
-        self.labels = dict(BRATS.labels)
+        self.task = read_task(Path(conf["task"])) if conf.get("task") else BRATS
+        self.labels = dict(self.task.labels)
+        own = name if self.task == BRATS else f"{name}_{self.task.name}"  # weights of one task never serve another
         self.model = ServedModel(
-            published=Path(model_dir, f"{name}.pt"),
-            shipped=Path(model_dir, f"pretrained_{name}.pt"),
-            task=BRATS,
+            published=Path(model_dir, f"{own}.pt"),
+            shipped=Path(model_dir, f"pretrained_{own}.pt"),
+            task=self.task,
             preset=PRESETS[preset],
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
 
-from lib.ccsd.task import BRATS
+from lib.ccsd.task import Task
 from lib.errors import InputError, NotFoundError
 from lib.studies import names
 from lib.studies.labels import read_label
@@ -30,7 +30,8 @@ class StudyDatastore(LocalDatastore):
     the later ones get the path in front, `/` written as `__`. Labels are kept under `labels/<tag>/<image id>.nii.gz`.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, task: Task) -> None:
+        self._task = task
         super().__init__(path, extensions=tuple(f"*{e}" for e in names.EXTENSIONS), auto_reload=False)
 
     def get_image_uri(self, image_id: str) -> str:
@@ -66,7 +67,12 @@ class StudyDatastore(LocalDatastore):
             raise NotFoundError(f"image {image_id} does not exist")
         if not label_tag.isidentifier():
             raise InputError(f"tag is {label_tag!r}, expected letters, digits and _")
-        values, grid = read_label(Path(label_filename), known=len(BRATS.labels), reference=read_grid(Path(image)))
+        values, grid = read_label(
+            Path(label_filename),
+            known=len(self._task.labels),
+            aliases=self._task.aliases,
+            reference=read_grid(Path(image)),
+        )
         folder = Path(self._datastore.label_path(label_tag))
         with FileLock(self._lock_file):
             folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +97,7 @@ class StudyDatastore(LocalDatastore):
         self._init_from_datastore_file()
         known = {entry.image.info.get("file") for entry in self._datastore.objects.values()}
         added = 0
-        for study in find_studies(self._root):
+        for study in find_studies(self._root, self._task.modalities):
             for path in study.files.values():
                 file = str(path.relative_to(self._root))
                 if file not in known:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lib.ccsd import subsets
-from lib.ccsd.task import ENHANCING, Task
+from lib.ccsd.task import Task
 from lib.evaluation.predict import predict
 from lib.infers.request import InferRequest, read_request
 from lib.preprocessing.prepare import Prepared, prepare
@@ -30,7 +30,6 @@ from lib.studies.volumes import Grid, read_study, write_volume
 
 logger = logging.getLogger(__name__)
 
-DESCRIPTION = "Brain tumour segmentation from any subset of T1, T1ce, T2, FLAIR (CCSD)"
 UNTRAINED_WARNING = "untrained weights: no model is published yet, this mask is meaningless"
 
 
@@ -39,7 +38,9 @@ class CCSDInferTask(InferTask):
 
     def __init__(self, model: ServedModel) -> None:
         config = {"device": device_list(), "modalities": "all", "window": 0, "overlap": 0.5}
-        super().__init__(InferType.SEGMENTATION, dict(model.task.labels), 3, DESCRIPTION, config)
+        named = ", ".join(model.task.modalities)
+        description = f"Segmentation ({model.task.name}) from any subset of {named} (CCSD)"
+        super().__init__(InferType.SEGMENTATION, dict(model.task.labels), 3, description, config)
         self.model = model
         self._lock = threading.Lock()  # one network at a time: its memory and the cores are shared
 
@@ -51,7 +52,7 @@ class CCSDInferTask(InferTask):
         info: dict[str, Any] = super().info()
         info["version"] = version
         if version == UNTRAINED:
-            info["description"] = f"{DESCRIPTION}: untrained weights"
+            info["description"] += ": untrained weights"
         return info
 
     def __call__(self, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
@@ -62,8 +63,8 @@ class CCSDInferTask(InferTask):
         """
         clock = _Clock()
         asked = Path(request["image"])
-        wanted = read_request(request, known=self.model.task.modalities)
-        study = _study(asked, wanted)
+        wanted = read_request(request, self.model.task)
+        study = _study(asked, wanted, self.model.task)
         volumes = read_study(study.files, asked=asked)
         clock.lap("read")
         prepared = prepare(volumes, self.model.task.modalities, spacing=self.model.task.spacing)
@@ -101,6 +102,7 @@ def describe(study: Study, label: NDArray[np.uint8], grid: Grid, checkpoint: Che
     volumes = {
         region: round(int(np.isin(label, values).sum()) * millilitres, 3) for region, values in task.regions.items()
     }
+    untrained = [UNTRAINED_WARNING] if checkpoint.version == UNTRAINED else []
     return {
         "modalities": {
             "used": {m: study.files[m].name for m in task.modalities if m in study.files},
@@ -108,31 +110,20 @@ def describe(study: Study, label: NDArray[np.uint8], grid: Grid, checkpoint: Che
         },
         "volumes_ml": volumes,
         "model": checkpoint.version,
-        "warnings": _warnings(missing, checkpoint),
+        "warnings": untrained + task.warnings(missing),
     }
 
 
-def _warnings(missing: list[str], checkpoint: Checkpoint) -> list[str]:
-    warnings = []
-    if checkpoint.version == UNTRAINED:
-        warnings.append(UNTRAINED_WARNING)
-    if "t1ce" in missing:
-        warnings.append("no t1ce: enhancement cannot be seen, ET and TC are estimates")
-    if "flair" in missing and "t2" in missing:
-        warnings.append("no flair and no t2: the extent of oedema is an estimate")
-    return warnings
-
-
-def _study(asked: Path, wanted: InferRequest) -> Study:
+def _study(asked: Path, wanted: InferRequest, task: Task) -> Study:
     only = wanted.modalities[0] if wanted.modalities and len(wanted.modalities) == 1 else None
-    study = study_of(asked, modality=only)
+    study = study_of(asked, task.modalities, modality=only)
     return study.restricted(wanted.modalities) if wanted.modalities else study
 
 
 def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, wanted: InferRequest) -> str:
     """The mask as a temporary file that MONAI Label sends and removes."""
-    if wanted.enhancing_value != ENHANCING:
-        label = np.where(label == ENHANCING, wanted.enhancing_value, label).astype(np.uint8)
+    for value, written in wanted.relabel.items():
+        label = np.where(label == value, written, label).astype(np.uint8)
     extension = wanted.extension or asked.name[len(names.strip_extension(asked.name)) :]
     if extension in names.EXTENSIONS:
         with tempfile.NamedTemporaryFile(suffix=extension, delete=False) as file:

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
+from lib.ccsd.task import Task
 from lib.devices import read_device
 from lib.errors import InputError
 from lib.evaluation.predict import WindowConfig
 from lib.studies import names
 
-ENHANCING_VALUES = (3, 4)
 EXTENSIONS = (*names.EXTENSIONS, ".nrrd")
 
 
@@ -27,32 +27,29 @@ class InferRequest:
         modalities: use only these (None: all that the study has).
         window: how the study is cut.
         device: where to compute.
-        enhancing_value: 3, or 4 to export as BraTS 2018 to 2021 wrote it.
+        relabel: label value -> value to write instead (the request's `enhancing_value`: BraTS 2018 to 2021 wrote 4).
         extension: of the mask file (None: that of the asked image); compress: whether a .nrrd is compressed.
     """
 
     modalities: tuple[str, ...] | None
     window: WindowConfig
     device: torch.device
-    enhancing_value: int
+    relabel: Mapping[int, int]
     extension: str | None
     compress: bool
 
 
-def read_request(request: Mapping[str, Any], *, known: Sequence[str]) -> InferRequest:
+def read_request(request: Mapping[str, Any], task: Task) -> InferRequest:
     """Raises InputError naming the parameter, what was found and what was expected."""
     edge = _number(request, "window", 0)
-    value = int(_number(request, "enhancing_value", ENHANCING_VALUES[0]))
-    if value not in ENHANCING_VALUES:
-        raise InputError(f"enhancing_value is {value}, expected 3 or 4")
     extension = request.get("result_extension") or None
     if extension not in (None, *EXTENSIONS):
         raise InputError(f"result_extension is {extension!r}, expected one of {', '.join(EXTENSIONS)}")
     return InferRequest(
-        modalities=_modalities(request.get("modalities"), known),
+        modalities=_modalities(request.get("modalities"), task.modalities),
         window=WindowConfig(edge=int(edge) or None, overlap=_number(request, "overlap", 0.5)),
         device=read_device(request.get("device")),
-        enhancing_value=value,
+        relabel=_relabel(request, task),
         extension=extension,
         compress=bool(request.get("result_compress", False)),
     )
@@ -70,6 +67,19 @@ def _modalities(value: Any, known: Sequence[str]) -> tuple[str, ...] | None:
     if unknown:
         raise InputError(f"modalities has {', '.join(unknown)}, expected names from {', '.join(known)}")
     return tuple(value)
+
+
+def _relabel(request: Mapping[str, Any], task: Task) -> dict[int, int]:
+    """`enhancing_value`, an alias of the task -> {the value that it stands for: alias}."""
+    if "enhancing_value" not in request:
+        return {}
+    wanted = int(_number(request, "enhancing_value", 0))
+    if wanted in task.aliases:
+        return {task.aliases[wanted]: wanted}
+    if wanted not in task.aliases.values():
+        allowed = sorted({*task.aliases, *task.aliases.values()})
+        raise InputError(f"enhancing_value is {wanted}, expected {' or '.join(map(str, allowed)) or 'none'}")
+    return {}
 
 
 def _number(request: Mapping[str, Any], name: str, default: float) -> float:

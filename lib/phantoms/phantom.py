@@ -78,7 +78,7 @@ def make_phantom(config: PhantomConfig) -> Phantom:
 
 
 def write_phantom(
-    phantom: Phantom, folder: Path, name: str, *, modalities: Iterable[str] = BRATS.modalities, label: bool = True
+    phantom: Phantom, folder: Path, name: str, *, modalities: Iterable[str] | None = None, label: bool = True
 ) -> list[Path]:
     """Write `<name>_<modality>.nii.gz` (int16) and `<name>_seg.nii.gz` (uint8); returns the paths.
 
@@ -87,7 +87,7 @@ def write_phantom(
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for modality in modalities:
+    for modality in phantom.volumes if modalities is None else modalities:
         if modality not in phantom.volumes:
             raise ValueError(f"modality {modality} is not known, expected some of {', '.join(phantom.volumes)}")
         path = folder / f"{name}_{modality}.nii.gz"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 # Spelling in a file name (lower case) -> modality. 2012-2021: t1 t1ce t2 flair; TCGA collections: t1Gd;
@@ -23,6 +25,7 @@ SPELLINGS = {
     "t2f": "flair",
     "t2flair": "flair",
 }
+BRAIN = ("t1", "t1ce", "t2", "flair")  # the modalities that names are read for where the caller has no others
 LABEL_SPELLINGS = ("seg", "label", "glistrboost", "glistrboost_manuallycorrected", "silver")
 EXTENSIONS = (".nii.gz", ".nii")
 
@@ -46,18 +49,29 @@ def strip_extension(filename: str) -> str:
     return filename
 
 
-def parse(path: Path | str) -> ImageName:
-    """Take a file name apart. Example: `BraTS-GLI-00001-000-t1c.nii.gz` -> case BraTS-GLI-00001-000, t1ce."""
+def parse(path: Path | str, modalities: Sequence[str] = BRAIN) -> ImageName:
+    """Take a file name apart. Example: `BraTS-GLI-00001-000-t1c.nii.gz` -> case BraTS-GLI-00001-000, t1ce.
+
+    Args:
+        modalities: those that a name may end in, each as it is written or in one of SPELLINGS.
+    """
+    known = _spellings(tuple(modalities))
     stem = strip_extension(Path(path).name)
     match = _SUFFIX.match(stem)
     if match is None:
-        return ImageName(stem, SPELLINGS.get(stem.lower()), stem.lower() in LABEL_SPELLINGS)
+        return ImageName(stem, known.get(stem.lower()), stem.lower() in LABEL_SPELLINGS)
     kind = match["kind"].lower()
-    if kind in SPELLINGS:
-        return ImageName(match["case"], SPELLINGS[kind], False)
+    if kind in known:
+        return ImageName(match["case"], known[kind], False)
     if kind in LABEL_SPELLINGS:
         return ImageName(match["case"], None, True)
     return ImageName(stem, None, False)
+
+
+@lru_cache
+def _spellings(modalities: tuple[str, ...]) -> Mapping[str, str]:
+    """Spelling in lower case -> modality, for these modalities."""
+    return {k: m for k, m in SPELLINGS.items() if m in modalities} | {m.lower(): m for m in modalities}
 
 
 def is_image_file(path: Path) -> bool:

@@ -46,10 +46,11 @@ class Study:
         return replace(self, files={m: f for m, f in self.files.items() if m in wanted})
 
 
-def find_studies(root: Path) -> list[Study]:
+def find_studies(root: Path, modalities: Sequence[str] = names.BRAIN) -> list[Study]:
     """All studies under `root`, recursively, sorted by id. A study is a folder's files with one case name.
 
-    A study that cannot be used (two files for one modality) is left out with a warning in the log.
+    Only files of `modalities` count. A study that cannot be used (two files for one modality) is left out with a
+    warning in the log.
 
     Raises:
         NotFoundError: `root` is no folder.
@@ -62,21 +63,22 @@ def find_studies(root: Path) -> list[Study]:
         for file in sorted(files):
             path = Path(folder, file)
             if names.is_image_file(path):
-                groups.setdefault((path.parent, names.parse(path).case), []).append(path)
+                groups.setdefault((path.parent, names.parse(path, modalities).case), []).append(path)
     studies = []
     for (_, case), paths in groups.items():
         try:
-            studies.append(_assemble(case, paths))
+            studies.append(_assemble(case, paths, modalities))
         except InputError as error:
             logger.warning("left out: %s", error)
     return sorted((s for s in studies if s.files), key=lambda s: s.id)
 
 
-def study_of(image: Path, *, modality: str | None = None) -> Study:
+def study_of(image: Path, modalities: Sequence[str] = names.BRAIN, *, modality: str | None = None) -> Study:
     """The study that `image` belongs to: the files beside it that share its case name.
 
     Args:
         image: any modality's file.
+        modalities: those that file names are read for.
         modality: what the image is, for a file whose name does not tell; it is then a study of its own.
 
     Raises:
@@ -85,24 +87,24 @@ def study_of(image: Path, *, modality: str | None = None) -> Study:
     """
     if not image.is_file():
         raise NotFoundError(f"image {image.name} does not exist")
-    name = names.parse(image)
+    name = names.parse(image, modalities)
     if name.modality is None:
         if modality is None:
-            spellings = ", ".join(names.SPELLINGS)
             raise InputError(
-                f"cannot tell the modality of {image.name}: expected a name that ends in one of {spellings}, "
-                "or a request whose parameter modalities names the one modality that it is"
+                f"cannot tell the modality of {image.name}: expected a name that ends in one of "
+                f"{', '.join(modalities)}, or a request whose parameter modalities names the one modality that it is"
             )
         return Study(name.case, {modality: image})
-    siblings = [p for p in image.parent.iterdir() if names.is_image_file(p) and names.parse(p).case == name.case]
-    return _assemble(name.case, sorted(siblings))
+    files = [p for p in image.parent.iterdir() if names.is_image_file(p)]
+    siblings = [p for p in files if names.parse(p, modalities).case == name.case]
+    return _assemble(name.case, sorted(siblings), modalities)
 
 
-def _assemble(case: str, paths: Sequence[Path]) -> Study:
+def _assemble(case: str, paths: Sequence[Path], modalities: Sequence[str]) -> Study:
     files: dict[str, Path] = {}
     label = None
     for path in paths:
-        name = names.parse(path)
+        name = names.parse(path, modalities)
         if name.is_label:
             label = path
         elif name.modality is not None:

@@ -17,10 +17,12 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.others.generic import device_list
 
+from lib.ccsd.task import Task
 from lib.devices import read_device
 from lib.errors import InputError
 from lib.evaluation.subsets15 import table
 from lib.publishing import checkpoint
+from lib.publishing.checkpoint import UNTRAINED
 from lib.publishing.served import ServedModel
 from lib.studies.study import Study, study_of
 from lib.training.cases import Case, load_case
@@ -71,7 +73,7 @@ class CCSDTrainTask(TrainTask):
         rows = datastore.datalist()
         if not rows:
             raise InputError("no label with the tag final is saved, expected at least one labelled study to train on")
-        cases = [load_case(study, label, self.model.task) for study, label in latest_labels(rows)]
+        cases = [load_case(study, label, self.model.task) for study, label in latest_labels(rows, self.model.task)]
         training, validation = split(cases, share=_share(request))
         start = self.model.current()
         logger.info("training on %s, validating on %s", [c.id for c in training], [c.id for c in validation])
@@ -103,12 +105,12 @@ def read_config(request: Mapping[str, Any]) -> TrainConfig:
         raise InputError(f"a training parameter is not a number ({error}), found {values}") from None
 
 
-def latest_labels(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Study, Path]]:
+def latest_labels(rows: Sequence[Mapping[str, Any]], task: Task) -> list[tuple[Study, Path]]:
     """Datastore rows -> one (study, label) a study: images of one study share it, the newest label counts."""
     newest: dict[tuple[Path, str], tuple[float, Study, Path]] = {}
     for row in rows:
         image = Path(row["image"])
-        study = study_of(image)
+        study = study_of(image, task.modalities)
         key = (image.parent, study.id)
         stamp = float(row.get("ts", 0))
         if key not in newest or stamp >= newest[key][0]:
@@ -151,8 +153,10 @@ class _Publisher:
     version: str | None = None
 
     def begin(self, dice: dict[int, torch.Tensor]) -> None:
-        self.best = float(torch.stack(list(dice.values())).mean())
-        logger.info("start: version %s, mean validation Dice %.4f", self.parent, self.best)
+        score = float(torch.stack(list(dice.values())).mean())
+        logger.info("start: version %s, mean validation Dice %.4f", self.parent, score)
+        if self.parent != UNTRAINED:  # random weights may overlap by chance, anything trained replaces them
+            self.best = score
 
     def see(self, epoch: Epoch) -> None:
         logger.info(describe(epoch, epoch.network))

@@ -53,7 +53,7 @@ def load_case(study: Study, label: Path, task: Task) -> Case:
         InputError: an unreadable file, another grid, or label values that the task does not have.
     """
     asked = next(iter(study.files.values()))
-    values, _ = read_label(label, known=len(task.labels), reference=read_grid(asked))
+    values, _ = read_label(label, known=len(task.labels), aliases=task.aliases, reference=read_grid(asked))
     prepared = prepare(read_study(study.files, asked=asked), task.modalities, spacing=task.spacing)
     label_map = prepare_label(values, prepared.frame)
     tumour = torch.nonzero(label_map)

@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -55,7 +56,14 @@ class Server:
         return status if status.get("status") in statuses else None
 
 
-def start_server(studies: Path, folder: Path, *, preset: str = "tiny", weights: Path | None = None) -> Iterator[Server]:
+def start_server(
+    studies: Path,
+    folder: Path,
+    *,
+    preset: str = "tiny",
+    weights: Path | None = None,
+    conf: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:
     """Run a server until the generator is closed. Its weights are its own, the code is the repository's."""
     app = folder / "ccsd"
     (app / "model").mkdir(parents=True)
@@ -73,7 +81,9 @@ def start_server(studies: Path, folder: Path, *, preset: str = "tiny", weights: 
         "MONAI_LABEL_SESSION_PATH": str(folder / "sessions"),
     }
     command = [str(binaries / "monailabel"), "start_server", "--app", str(app), "--studies", str(studies)]
-    command += ["--conf", "models", "ccsd", "--conf", "preset", preset, "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    for key, value in {"models": "ccsd", "preset": preset, **conf}.items():
+        command += ["--conf", key, value]
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command, env=environment, cwd=folder, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True

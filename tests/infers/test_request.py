@@ -2,24 +2,23 @@ from __future__ import annotations
 
 import pytest
 
+from lib.ccsd.task import BRATS
 from lib.errors import InputError
 from lib.infers.request import read_request
-
-KNOWN = ("t1", "t1ce", "t2", "flair")
 
 
 @pytest.mark.parametrize("value", [None, "", "all", []])
 def test_all_modalities_are_the_default(value: object) -> None:
-    assert read_request({"modalities": value}, known=KNOWN).modalities is None
+    assert read_request({"modalities": value}, BRATS).modalities is None
 
 
 @pytest.mark.parametrize("value", [["t1", "flair"], "t1,flair", "t1, flair", '["t1", "flair"]'])
 def test_modalities_may_be_a_list_or_text(value: object) -> None:
-    assert read_request({"modalities": value}, known=KNOWN).modalities == ("t1", "flair")
+    assert read_request({"modalities": value}, BRATS).modalities == ("t1", "flair")
 
 
 def test_a_list_of_devices_as_the_options_panel_has_it_means_the_first() -> None:
-    assert read_request({"device": ["cpu"]}, known=KNOWN).device.type in ("cpu", "cuda")
+    assert read_request({"device": ["cpu"]}, BRATS).device.type in ("cpu", "cuda")
 
 
 @pytest.mark.parametrize(
@@ -38,4 +37,4 @@ def test_a_list_of_devices_as_the_options_panel_has_it_means_the_first() -> None
 )
 def test_a_wrong_parameter_is_named_with_what_was_expected(wrong: dict[str, object], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        read_request(wrong, known=KNOWN)
+        read_request(wrong, BRATS)

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from lib.ccsd.task import BRATS
 from lib.errors import GridMismatchError, InputError
 from lib.phantoms.phantom import Phantom
 from lib.studies.labels import normalise_label, read_label
@@ -91,8 +92,8 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
 
 
 def test_labels_of_2018_and_of_2023_become_the_same() -> None:
-    old = normalise_label(np.array([0.0, 1, 2, 4]), "old", known=3)
-    new = normalise_label(np.array([0.0, 1, 2, 3]), "new", known=3)
+    old = normalise_label(np.array([0.0, 1, 2, 4]), "old", known=3, aliases=BRATS.aliases)
+    new = normalise_label(np.array([0.0, 1, 2, 3]), "new", known=3, aliases=BRATS.aliases)
     assert old.tolist() == new.tolist() == [0, 1, 2, 3]
 
 
@@ -107,10 +108,10 @@ def test_labels_of_2018_and_of_2023_become_the_same() -> None:
 )
 def test_other_label_values_are_refused(values: list[float], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        normalise_label(np.array(values, dtype=float), "seg", known=3)
+        normalise_label(np.array(values, dtype=float), "seg", known=3, aliases=BRATS.aliases)
 
 
 def test_a_label_of_another_grid_is_refused(phantom: Phantom, tmp_path: Path) -> None:
     path = save(tmp_path / "seg.nii.gz", np.zeros((5, 5, 5), np.uint8))
     with pytest.raises(GridMismatchError, match=r"label seg\.nii\.gz is 5x5x5"):
-        read_label(path, known=3, reference=phantom.grid)
+        read_label(path, known=3, aliases=BRATS.aliases, reference=phantom.grid)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lib.ccsd.task import BRATS
 from lib.errors import InputError
 from lib.trainers.ccsd import latest_labels, read_config, split
 from lib.training.cases import Case
@@ -19,7 +20,7 @@ def test_the_newest_label_of_a_study_counts_whichever_image_it_was_saved_for(stu
         {"image": str(study_folder / "case_t1.nii.gz"), "label": "/labels/new.nii.gz", "ts": 20},
         {"image": str(study_folder / "case_flair.nii.gz"), "label": "/labels/old.nii.gz", "ts": 10},
     ]
-    ((study, label),) = latest_labels(rows)
+    ((study, label),) = latest_labels(rows, BRATS)
     assert set(study.files) == {"t1", "t1ce", "t2", "flair"}
     assert label == Path("/labels/new.nii.gz")
 

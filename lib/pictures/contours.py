@@ -1,0 +1,69 @@
+"""Contours of a mask and of its reference over the images, on the slice with most of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from lib.studies.volumes import Grid
+
+REFERENCE = (255, 255, 255)
+COLOURS = ((70, 190, 90), (220, 60, 60), (250, 220, 60), (80, 160, 250))  # of the regions, in their order
+ZOOM = 2  # pixels a millimetre
+
+
+def contour_strip(
+    images: Sequence[NDArray[np.float32]],
+    mask: NDArray[np.uint8],
+    reference: NDArray[np.uint8],
+    regions: Mapping[str, Sequence[int]],
+    grid: Grid,
+) -> Image.Image:
+    """The images side by side, one axial slice: white for the reference's regions, coloured for the mask's.
+
+    Args:
+        images, mask, reference: (D, H, W) on `grid`. Pictures follow the radiological convention (patient's right on
+            the left) and are cropped to the images' content.
+    """
+    orientation = nib.orientations.io_orientation(grid.affine)
+    order = np.argsort(orientation[:, 0])
+    width, height = (round(n * mm * ZOOM) for n, mm in zip(*_plane(grid, order), strict=True))
+
+    def cut(volume: NDArray[np.generic], index: int) -> NDArray[np.generic]:
+        turned = nib.orientations.apply_orientation(volume, orientation)[..., index]
+        return np.flip(turned.T, axis=(0, 1))
+
+    turned = nib.orientations.apply_orientation(reference if reference.any() else mask, orientation)
+    index = int((turned > 0).sum(axis=(0, 1)).argmax()) if turned.any() else turned.shape[2] // 2
+    tiles = []
+    for image in images:
+        grey = cut(image, index).astype(np.float32)
+        window = float(np.percentile(image[image > 0], 99.5)) if (image > 0).any() else 1.0
+        level = (np.clip(grey / window, 0, 1) * 255).astype(np.uint8)
+        tile = np.asarray(Image.fromarray(level).resize((width, height), Image.Resampling.BILINEAR))
+        picture = np.repeat(tile[..., None], 3, axis=-1)
+        for colours, label in (((REFERENCE,) * len(regions), reference), (COLOURS, mask)):
+            for colour, values in zip(colours, regions.values(), strict=False):
+                inside = Image.fromarray(np.isin(cut(label, index), values)).resize((width, height))
+                filled = np.asarray(inside)
+                picture[filled & ~ndimage.binary_erosion(filled)] = colour
+        tiles.append(picture)
+    return Image.fromarray(np.concatenate([t[_content(tiles)] for t in tiles], axis=1))
+
+
+def _content(tiles: Sequence[NDArray[np.uint8]]) -> tuple[slice, slice]:
+    """The box around what is not black in any of the tiles (all of it where all is black)."""
+    seen = np.any([t.any(axis=-1) for t in tiles], axis=0)
+    spans = [np.nonzero(seen.any(axis=axis))[0] for axis in (1, 0)]
+    rows, columns = (slice(s.min(), s.max() + 1) if len(s) else slice(None) for s in spans)
+    return rows, columns
+
+
+def _plane(grid: Grid, order: NDArray[np.int64]) -> tuple[list[int], list[float]]:
+    """Voxels and mm of the axial plane's axes: right-left, then anterior-posterior."""
+    return [grid.shape[order[i]] for i in (0, 1)], [float(grid.spacing[order[i]]) for i in (0, 1)]
