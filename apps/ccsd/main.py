@@ -33,7 +33,8 @@ CONFIGS = {"ccsd": CCSD}
 class CCSDApp(MONAILabelApp):
     """Brain tumour segmentation from any subset of T1, T1ce, T2 and FLAIR.
 
-    Configuration (`--conf KEY VALUE`): `models ccsd`; `preset small|base`, the network that an untrained start makes.
+    Configuration (`--conf KEY VALUE`): `models ccsd`; `preset small|base`, the network that an untrained start makes;
+    `task FILE`, what is segmented from what, if not brain tumours (configs/tasks).
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
@@ -60,7 +61,7 @@ class CCSDApp(MONAILabelApp):
     def init_datastore(self) -> Datastore:
         if self.studies.startswith(("http://", "https://")):
             return self.init_remote_datastore()
-        return StudyDatastore(self.studies)
+        return StudyDatastore(self.studies, next(iter(self.models.values())).task)
 
     def init_infers(self) -> dict[str, InferTask]:
         return {name: config.infer() for name, config in self.models.items()}
