@@ -19,14 +19,15 @@ ALLOWED = {
     "preprocessing": {"errors", "studies"},
     "phantoms": {"ccsd", *DATA},
     "evaluation": {"ccsd", *DATA},
-    "publishing": {"ccsd", "errors"},
+    "publishing": {"ccsd", "errors", "files"},
+    "benchmarks": {"ccsd"},
     "pictures": set(DATA),
     "training": {"ccsd", "evaluation", "files", "settings", *DATA},
     "ablation": {"ccsd", "evaluation", "files", "publishing", "settings", "training"},
     "datastores": {"ccsd", *DATA},
     "web": {"errors"},
     "infers": {"ccsd", "devices", "evaluation", "publishing", *DATA},
-    "trainers": {"ccsd", "devices", "evaluation", "publishing", "training", *DATA},
+    "trainers": {"ccsd", "devices", "evaluation", "files", "publishing", "training", *DATA},
     "configs": {"ccsd", "errors", "infers", "publishing", "settings", "trainers"},
 }
 RIM = {"configs", "devices", "datastores", "infers", "trainers", "web"}  # where MONAI Label may be imported

@@ -14,19 +14,24 @@ from lib.ccsd.encoder import ConvBlock
 class Decoder(nn.Module):
     """The one decoder that all subsets share.
 
-    At each scale the N slots (B, N*C, ...) are mixed to C channels by a 1x1x1 convolution, so that decoding costs the
-    same for any N; then the usual U-Net way up.
+    At each scale the N slots (B, N*C, ...) are mixed to the decoder's width by a 1x1x1 convolution, so that decoding
+    costs the same for any N; then the usual U-Net way up. It runs once a subset where the encoders run once in all, so
+    it is the narrower part.
 
     Args:
         slots: N.
-        widths: channels of each scale, from the finest down.
+        encoder_widths, widths: channels of each scale, from the finest down, of what comes in and of the decoder.
         regions: output channels.
         stem_stride: the encoders' first stride; a last transposed convolution undoes it.
     """
 
-    def __init__(self, *, slots: int, widths: Sequence[int], regions: int, stem_stride: int) -> None:
+    def __init__(
+        self, *, slots: int, encoder_widths: Sequence[int], widths: Sequence[int], regions: int, stem_stride: int
+    ) -> None:
         super().__init__()
-        self.mix = nn.ModuleList([nn.Conv3d(slots * width, width, 1) for width in widths])
+        self.mix = nn.ModuleList(
+            [nn.Conv3d(slots * wide, width, 1) for wide, width in zip(encoder_widths, widths, strict=True)]
+        )
         pairs = list(pairwise(widths))
         self.up = nn.ModuleList([nn.ConvTranspose3d(low, high, 2, stride=2) for high, low in pairs])
         self.blocks = nn.ModuleList([ConvBlock(2 * high, high) for high, _ in pairs])
@@ -37,7 +42,7 @@ class Decoder(nn.Module):
         x = self.mix[-1](fused[-1])
         for scale in reversed(range(len(self.up))):
             skip = self.mix[scale](fused[scale])
-            x = torch.cat([self.up[scale](x), skip], dim=1)  # (B, 2*C_s, D_s, H_s, W_s)
-            x = self.blocks[scale](x)  # (B, C_s, D_s, H_s, W_s)
+            x = torch.cat([self.up[scale](x), skip], dim=1)  # (B, 2*widths[s], D_s, H_s, W_s)
+            x = self.blocks[scale](x)  # (B, widths[s], D_s, H_s, W_s)
         logits: Tensor = self.head(x)  # (B, R, D, H, W)
         return logits

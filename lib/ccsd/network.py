@@ -27,21 +27,24 @@ class NetworkConfig:
 
     Attributes:
         widths: channels of each scale, from the finest down; every further scale halves the grid.
+        decoder: the decoder's channels of each scale.
         blocks: convolution blocks of each scale in the encoders.
         stem_stride: stride of the encoders' first convolution: 1 works at full resolution, 2 from half of it.
         fusion: the compositional layer, one of `lib.ccsd.fusion.FUSIONS`.
     """
 
     widths: tuple[int, ...]
+    decoder: tuple[int, ...]
     blocks: tuple[int, ...]
     stem_stride: int = 1
     fusion: str = "convolution"
 
     def __post_init__(self) -> None:
-        if len(self.widths) != len(self.blocks) or len(self.widths) < 2:
-            raise ValueError(f"network: widths {self.widths} and blocks {self.blocks} must name the same 2+ scales")
-        if min(self.widths + self.blocks) < 1:
-            raise ValueError(f"network: widths {self.widths} and blocks {self.blocks} must be positive")
+        sizes = f"widths {self.widths}, decoder {self.decoder} and blocks {self.blocks}"
+        if len({len(self.widths), len(self.decoder), len(self.blocks)}) != 1 or len(self.widths) < 2:
+            raise ValueError(f"network: {sizes} must name the same 2+ scales")
+        if min(self.widths + self.decoder + self.blocks) < 1:
+            raise ValueError(f"network: {sizes} must be positive")
         if self.stem_stride not in (1, 2):
             raise ValueError(f"network: stem_stride must be 1 or 2, found {self.stem_stride}")
         if self.fusion not in FUSIONS:
@@ -50,16 +53,17 @@ class NetworkConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
         """The inverse of `dataclasses.asdict`."""
-        return cls(**{**values, "widths": tuple(values["widths"]), "blocks": tuple(values["blocks"])})
+        scales = {name: tuple(values[name]) for name in ("widths", "decoder", "blocks")}
+        return cls(**{**values, **scales})
 
 
 PRESETS = {
     # A whole study on two CPU cores: half-resolution features from the first convolution on.
-    "small": NetworkConfig(widths=(32, 64, 96, 128), blocks=(2, 2, 2, 2), stem_stride=2),
+    "small": NetworkConfig(widths=(32, 64, 96, 128), decoder=(16, 32, 64, 128), blocks=(2, 2, 2, 2), stem_stride=2),
     # For a GPU: full-resolution features, the plain form of an nnU-Net.
-    "base": NetworkConfig(widths=(32, 64, 96, 128, 160), blocks=(2, 2, 2, 2, 2)),
+    "base": NetworkConfig(widths=(32, 64, 96, 128, 160), decoder=(16, 32, 64, 96, 160), blocks=(2, 2, 2, 2, 2)),
     # For tests only: everything is there and nothing learns well.
-    "tiny": NetworkConfig(widths=(4, 8, 16), blocks=(1, 1, 1), stem_stride=2),
+    "tiny": NetworkConfig(widths=(4, 8, 16), decoder=(4, 8, 16), blocks=(1, 1, 1), stem_stride=2),
 }
 
 
@@ -104,7 +108,11 @@ class CCSDNetwork(nn.Module):
             ]
         )
         self.decoder = Decoder(
-            slots=self.n, widths=config.widths, regions=len(task.regions), stem_stride=config.stem_stride
+            slots=self.n,
+            encoder_widths=config.widths,
+            widths=config.decoder,
+            regions=len(task.regions),
+            stem_stride=config.stem_stride,
         )
         self.modality_classifier = nn.Linear(config.widths[-1], self.n)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ import torch
 from lib.ccsd.network import CCSDNetwork, NetworkConfig
 from lib.ccsd.task import Task
 from lib.errors import InputError
+from lib.files import replacing
 
 UNTRAINED = "untrained"
 
@@ -46,18 +45,8 @@ def save(path: Path, network: CCSDNetwork, *, name: str, notes: Mapping[str, Any
         "version": version,
         "notes": dict(notes),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.suffix)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            torch.save(content, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
     return version
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from lib.ccsd.task import Task
 from lib.devices import read_device
 from lib.errors import InputError
 from lib.evaluation.subsets15 import table
+from lib.files import replacing
 from lib.publishing import checkpoint
 from lib.publishing.checkpoint import UNTRAINED
 from lib.publishing.served import ServedModel
@@ -174,14 +173,6 @@ class _Publisher:
             self.best = epoch.score
             self.version = checkpoint.save(self.model.published, epoch.network, name="ccsd", notes=notes)
             logger.info("published %s, mean validation Dice %.4f", self.version, epoch.score)
-        _write_json(
-            self.stats_file,
-            {**notes, "version": self.version, "losses": epoch.losses, "score": epoch.score, "best": self.best},
-        )
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    with os.fdopen(handle, "w") as stream:
-        json.dump(content, stream, indent=1)
-    os.replace(temporary, path)
+        stats = {**notes, "version": self.version, "losses": epoch.losses, "score": epoch.score, "best": self.best}
+        with replacing(self.stats_file) as temporary:
+            temporary.write_text(json.dumps(stats, indent=1))

@@ -20,6 +20,8 @@ class TrainConfig:
             follows whichever is further.
         steps: optimiser steps an epoch.
         patch: edge of the cubic training crop in voxels.
+        large_patch: edge of the crop in `large_share` of the steps: instance norm takes its statistics over the crop,
+            and whole studies are predicted at once.
         batch: crops a step, in each process.
         learning_rate: at the start; it falls to 0 by (1 - progress)^0.9 after `warm_up` steps of linear growth.
         tumour_share: share of crops centred on a tumour voxel.
@@ -34,6 +36,8 @@ class TrainConfig:
     max_minutes: float | None = None
     steps: int = 50
     patch: int = 80
+    large_patch: int = 128
+    large_share: float = 0.0
     batch: int = 1
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -47,14 +51,14 @@ class TrainConfig:
     losses: LossConfig = field(default_factory=LossConfig)
 
     def __post_init__(self) -> None:
-        for name in ("max_epochs", "steps", "patch", "batch", "validate_every"):
+        for name in ("max_epochs", "steps", "patch", "large_patch", "batch", "validate_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected at least 1")
         if self.max_minutes is not None and self.max_minutes <= 0:
             raise InputError(f"max_minutes is {self.max_minutes}, expected more than 0")
         if not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate is {self.learning_rate}, expected between 0 and 1")
-        for name in ("tumour_share", "mask_share"):
+        for name in ("tumour_share", "mask_share", "large_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected 0 to 1")
         if not 0 <= self.average < 1:

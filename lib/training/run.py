@@ -47,8 +47,10 @@ class Run:
     def __init__(
         self, network: CCSDNetwork, config: TrainConfig, *, device: torch.device, processes: Processes = SINGLE
     ) -> None:
-        if config.patch % network.divisor:
-            raise InputError(f"patch is {config.patch} voxels, expected a multiple of {network.divisor}")
+        for name in ("patch", "large_patch"):
+            edge = getattr(config, name)
+            if edge % network.divisor:
+                raise InputError(f"{name} is {edge} voxels, expected a multiple of {network.divisor}")
         self.config = config
         self.device = device
         self.processes = processes
@@ -128,10 +130,12 @@ class Run:
         return float(self.optimiser.param_groups[0]["lr"])
 
     def _crops(self, studies: Sequence[Case]) -> tuple[Tensor, Tensor]:
-        """(B, N, p, p, p) volumes and (B, R, p, p, p) regions, on the device."""
+        """(B, N, p, p, p) volumes and (B, R, p, p, p) regions, on the device; p is the same for the batch."""
         config = self.config
+        large = config.large_share and float(torch.rand((), generator=self.generator)) < config.large_share
+        patch = config.large_patch if large else config.patch
         crops = [
-            crop(case, patch=config.patch, tumour_share=config.tumour_share, augment=True, generator=self.generator)
+            crop(case, patch=patch, tumour_share=config.tumour_share, augment=True, generator=self.generator)
             for case in studies
         ]
         volumes = torch.stack([v for v, _ in crops]).to(self.device)

@@ -112,7 +112,7 @@ def test_any_number_of_modalities_up_to_eight_makes_a_network(n: int) -> None:
 
 def test_an_unknown_fusion_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="fusion must be one of convolution, attention, found 'sum'"):
-        NetworkConfig((4, 8), (1, 1), fusion="sum")
+        NetworkConfig((4, 8), (4, 8), (1, 1), fusion="sum")
 
 
 def test_folding_modalities_into_the_batch_changes_nothing_but_rounding(volumes: torch.Tensor) -> None:
