@@ -20,6 +20,7 @@ RUN pip install ${PIP_ARGS} -r requirements.txt \
 
 COPY --chown=ccsd:ccsd lib lib
 COPY --chown=ccsd:ccsd apps apps
+COPY --chown=ccsd:ccsd configs configs
 COPY --chown=ccsd:ccsd scripts scripts
 
 USER 1000

@@ -20,12 +20,14 @@ MAX_SINGLE_WINDOW = 224  # voxels an edge; a brain at 1 mm is smaller, anything 
 class WindowConfig:
     """How a study is cut: `edge` in voxels (None: the whole study in one window), `overlap` as a share of the edge.
 
+    Instance norm takes its statistics over the window, so a window much larger than the training crops costs Dice.
+
     Raises:
         InputError: an edge under 32 voxels, or an overlap outside [0, 0.9].
     """
 
-    edge: int | None = None
-    overlap: float = 0.5
+    edge: int | None = 128
+    overlap: float = 0.25
 
     def __post_init__(self) -> None:
         if self.edge is not None and not 32 <= self.edge <= 512:

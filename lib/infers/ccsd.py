@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lib.ccsd import subsets
 from lib.ccsd.task import Task
-from lib.evaluation.predict import predict
+from lib.evaluation.predict import WindowConfig, predict
 from lib.infers.request import InferRequest, read_request
 from lib.preprocessing.prepare import Prepared, prepare
 from lib.publishing.checkpoint import UNTRAINED, Checkpoint
@@ -37,7 +37,8 @@ class CCSDInferTask(InferTask):
     """Segments the study that an image belongs to, with whatever modalities it has."""
 
     def __init__(self, model: ServedModel) -> None:
-        config = {"device": device_list(), "modalities": "all", "window": 0, "overlap": 0.5}
+        window = WindowConfig()
+        config = {"device": device_list(), "modalities": "all", "window": window.edge, "overlap": window.overlap}
         named = ", ".join(model.task.modalities)
         description = f"Segmentation ({model.task.name}) from any subset of {named} (CCSD)"
         super().__init__(InferType.SEGMENTATION, dict(model.task.labels), 3, description, config)

@@ -41,13 +41,14 @@ class InferRequest:
 
 def read_request(request: Mapping[str, Any], task: Task) -> InferRequest:
     """Raises InputError naming the parameter, what was found and what was expected."""
-    edge = _number(request, "window", 0)
+    usual = WindowConfig()
+    edge = _number(request, "window", usual.edge or 0)
     extension = request.get("result_extension") or None
     if extension not in (None, *EXTENSIONS):
         raise InputError(f"result_extension is {extension!r}, expected one of {', '.join(EXTENSIONS)}")
     return InferRequest(
         modalities=_modalities(request.get("modalities"), task.modalities),
-        window=WindowConfig(edge=int(edge) or None, overlap=_number(request, "overlap", 0.5)),
+        window=WindowConfig(edge=int(edge) or None, overlap=_number(request, "overlap", usual.overlap)),
         device=read_device(request.get("device")),
         relabel=_relabel(request, task),
         extension=extension,

@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 DEFAULTS: dict[str, Any] = {
     "max_epochs": 10,
     "max_minutes": 0,
-    "steps": 50,
-    "patch": 80,
+    "steps": 20,
+    "patch": 128,
     "train_batch_size": 1,
     "learning_rate": 0.0005,
     "val_split": 0.2,

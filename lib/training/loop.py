@@ -97,8 +97,8 @@ def train(
 
 
 def validate(network: CCSDNetwork, cases: Sequence[Case]) -> dict[int, Tensor]:
-    """Mean Dice (R,) over the cases, for the whole lattice of each case."""
-    window = WindowConfig()
+    """Mean Dice (R,) over the cases, for the whole lattice of each case, from one window a case: the quickest way."""
+    window = WindowConfig(edge=None)
     results = [dice_by_subset(network, case.volumes.float(), case.present, case.label, window=window) for case in cases]
     return mean_over(results)
 

@@ -109,7 +109,7 @@ class Run:
         config, progress = self.config, self.progress
         self._set_learning_rate(progress)
         volumes, regions = self._crops(studies)
-        has = self._mask(studies[0].present)
+        has = self.mask(studies[0].present)
         mixed = torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
         self.network.train()
         with mixed:
@@ -142,7 +142,7 @@ class Run:
         regions = self.network.task.to_regions(torch.stack([y for _, y in crops]).to(self.device))
         return volumes, regions
 
-    def _mask(self, available: Tensor) -> Tensor:
+    def mask(self, available: Tensor) -> Tensor:
         """Boolean (N,): what is available, or (in `mask_share` of the steps) a random proper subset of it."""
         share = self.config.mask_share
         if not share or float(torch.rand((), generator=self.generator)) >= share:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
 
+from lib.ccsd import subsets
 from lib.ccsd.network import PRESETS, CCSDNetwork
 from lib.ccsd.task import BRATS
 from lib.errors import InputError
@@ -13,7 +15,7 @@ from lib.studies.study import study_of
 from lib.training.cases import Case, batches, crop, load_case
 from lib.training.config import TrainConfig
 from lib.training.loop import Epoch, describe, train
-from lib.training.run import DivergedError
+from lib.training.run import DivergedError, Run
 
 CPU = torch.device("cpu")
 
@@ -63,6 +65,21 @@ def test_a_study_with_one_modality_trains(study_folder: Path) -> None:
     epochs = run(case, tiny(), max_epochs=1)
     assert epochs[0].losses["hmsd"] == 0
     assert list(epochs[0].validation or {}) == [0b1000]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_large_crops_masks_and_mixed_precision_train(case: Case, precision: str) -> None:
+    epochs = run(case, tiny(), large_share=0.5, large_patch=48, mask_share=0.5, precision=precision, steps=6)
+    assert all(math.isfinite(value) for epoch in epochs for value in epoch.losses.values())
+    assert epochs[-1].validation is not None
+
+
+def test_masked_steps_see_only_some_of_the_modalities(case: Case) -> None:
+    config = TrainConfig(patch=32, mask_share=1.0)
+    masked = Run(tiny(), config, device=CPU)
+    kept = [subsets.from_present(masked.mask(case.present)) for _ in range(30)]
+    assert all(0 < subsets.size(k) < 4 for k in kept)
+    assert len(set(kept)) > 5
 
 
 def test_a_loss_that_is_no_number_stops_the_training(case: Case) -> None:
