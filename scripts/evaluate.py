@@ -10,6 +10,7 @@ import argparse
 import csv
 import json
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from lib.ccsd import subsets
-from lib.ccsd.network import CCSDNetwork
 from lib.ccsd.task import BRATS, Task
-from lib.errors import InputError
+from lib.errors import InputError, NotFoundError
 from lib.evaluation.metrics import ET_RULE_REGION
 from lib.evaluation.predict import WindowConfig
 from lib.evaluation.report import render
-from lib.evaluation.subsets15 import Measured, measure_study
+from lib.evaluation.subsets15 import LabelledStudy, Measured, measure, read_labelled
 from lib.evaluation.summary import DEFINITIONS, Row, summarise
+from lib.evaluation.text import as_markdown
 from lib.files import replacing
 from lib.pictures.contours import contour_strip
 from lib.publishing import checkpoint
@@ -41,90 +42,93 @@ DEFAULT_MODEL = Path(__file__).resolve().parents[1] / "apps" / "ccsd" / "model" 
 
 def main() -> None:
     arguments = _parse()
-    task = read_task(arguments.task) if arguments.task else BRATS
-    model = checkpoint.load(arguments.model, task=task)
+    warnings.filterwarnings("ignore", message=".*always_return_as_numpy")  # MONAI warns of its own argument
     window = WindowConfig(edge=arguments.window or None, overlap=arguments.overlap)
-    studies = find_studies(arguments.data, task.modalities)
-    if arguments.list:
-        studies = select(studies, arguments.list)
-    labelled = [s for s in studies if s.label is not None]
-    if not labelled:
-        raise InputError(f"{arguments.data} holds no study with a label, expected at least one")
-    network = model.network.place(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    device = _device(arguments.device)
+    model = _model(arguments.model, read_task(arguments.task) if arguments.task else BRATS)
+    network = model.network.place(device)
+    studies = _studies(arguments.data, arguments.studies, network.task)
+    if arguments.out:
+        _folder(arguments.out)
     plain: list[Row] = []
     ruled: list[Row] = []
     pictures: dict[str, tuple[Image.Image, str]] = {}
-    for study in tqdm(labelled, unit="study", disable=None):
-        for measured, picture in _measure(network, study, window):
-            plain += _rows(study.id, measured, task, rule=False)
-            ruled += _rows(study.id, measured, task, rule=True)
-            if picture is not None:
-                pictures[study.id] = (picture, _caption(plain, study.id, measured.subset))
-                print(f"{study.id}: {pictures[study.id][1]}", flush=True)
-    summary = {"model": model.version, "studies": [s.id for s in labelled], **summarise(plain, task)}
+    for study in tqdm(studies, unit="study"):
+        labelled = read_labelled(study, network.task)
+        for measured in measure(network, labelled, window=window):
+            plain += measured.rows
+            ruled += measured.et_rule_rows
+            if study.id not in pictures:  # the first subset is that of all modalities
+                pictures[study.id] = (_picture(labelled, measured, network.task), _caption(measured))
+                tqdm.write(f"{study.id}: {pictures[study.id][1]}", file=sys.stderr)
+    summary = _summary(model.version, studies, plain, ruled, network.task)
+    print(f"model {model.version}, mean of {len(studies)} studies\n\n{as_markdown(summary, network.task)}")
+    if arguments.out:
+        _write(arguments.out, summary, plain, ruled, pictures, network.task)
+
+
+def _studies(data: Path, list_file: Path | None, task: Task) -> list[Study]:
+    """The labelled studies, or exactly those that the list names.
+
+    Raises:
+        InputError: none, two of one id, or one that is listed and has no label.
+    """
+    studies = find_studies(data, task.modalities)
+    if list_file:
+        studies = select(studies, list_file)
+        bare = [s.id for s in studies if s.label is None]
+        if bare:
+            raise InputError(f"list {list_file.name} names {', '.join(bare[:5])}, expected only studies with a label")
+    labelled = [s for s in studies if s.label is not None]
+    if not labelled:
+        raise InputError(f"{data} holds no study with a label, expected at least one")
+    ids = [s.id for s in labelled]
+    twice = sorted({i for i in ids if ids.count(i) > 1})
+    if twice:
+        raise InputError(f"{data} holds more than one study called {', '.join(twice[:5])}, expected different names")
+    return labelled
+
+
+def _model(path: Path, task: Task) -> checkpoint.Checkpoint:
+    if not path.is_file():
+        raise NotFoundError(f"weights {path} do not exist, expected a checkpoint file (--model)")
+    return checkpoint.load(path, task=task)
+
+
+def _device(name: str | None) -> torch.device:
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if name is None:
+        return torch.device(gpus[0] if gpus else "cpu")
+    known = ["cpu", *(["cuda"] if gpus else []), *gpus]
+    if name not in known:
+        raise InputError(f"device is {name!r}, expected one of {', '.join(known)}")
+    return torch.device(name)
+
+
+def _folder(path: Path) -> None:
+    """Make the folder before anything is computed."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made ({error.strerror}), expected a folder to write to (--out)") from None
+
+
+def _picture(study: LabelledStudy, measured: Measured, task: Task) -> Image.Image:
+    images = [study.volumes[m].data for m in task.modalities if m in study.volumes]
+    return contour_strip(images, measured.label, study.reference, task.regions, study.grid)
+
+
+def _caption(measured: Measured) -> str:
+    return ", ".join(f"{r.region} Dice {r.dice:.3f} HD95 {r.hd95:.1f} mm" for r in measured.rows)
+
+
+def _summary(
+    version: str, studies: Sequence[Study], plain: Sequence[Row], ruled: Sequence[Row], task: Task
+) -> dict[str, Any]:
+    summary = {"model": version, "studies": [s.id for s in studies], **summarise(plain, task)}
     if ET_RULE_REGION in task.regions:
         summary["et_rule"] = summarise(ruled, task)
-    summary["definitions"] = DEFINITIONS
-    print(_text(summary, task))
-    if arguments.out:
-        _write(arguments.out, summary, plain, ruled, pictures, task)
-
-
-def _measure(network: CCSDNetwork, study: Study, window: WindowConfig) -> list[tuple[Measured, Image.Image | None]]:
-    """Every subset's measurement; with the first, of all modalities, its picture."""
-    if study.label is None:
-        return []
-    volumes, reference, measurements = measure_study(network, study, study.label, window=window)
-    grid = next(iter(volumes.values())).grid
-    found: list[tuple[Measured, Image.Image | None]] = []
-    for measured in measurements:
-        picture = None
-        if not found:
-            images = [volumes[m].data for m in network.task.modalities if m in volumes]
-            picture = contour_strip(images, measured.label, reference, network.task.regions, grid)
-        found.append((measured, picture))
-    return found
-
-
-def _rows(case: str, measured: Measured, task: Task, *, rule: bool) -> list[Row]:
-    dice = measured.et_rule_dice if rule else measured.dice
-    hd95 = measured.et_rule_hd95 if rule else measured.hd95
-    return [
-        Row(case, measured.subset, region, float(d), float(h))
-        for region, d, h in zip(task.regions, dice, hd95, strict=True)
-    ]
-
-
-def _caption(rows: Sequence[Row], case: str, subset: int) -> str:
-    own = [r for r in rows if r.case == case and r.subset == subset]
-    return ", ".join(f"{r.region} Dice {r.dice:.3f} HD95 {r.hd95:.1f} mm" for r in own)
-
-
-def _text(summary: Mapping[str, Any], task: Task) -> str:
-    """The summary in Markdown: Dice (HD95)."""
-    regions = list(task.regions)
-
-    def cells(entry: Mapping[str, Mapping[str, float]]) -> str:
-        return " | ".join(f"{entry[g]['dice']:.3f} ({entry[g]['hd95']:.1f})" for g in regions)
-
-    lines = [f"\nmodel {summary['model']}, mean of {len(summary['studies'])} studies, Dice (HD95 in mm)\n"]
-    lines += [f"| modalities | {' | '.join(regions)} |", f"|---|{'---|' * len(regions)}"]
-    lines += [f"| {' '.join(entry['modalities'])} | {cells(entry)} |" for entry in summary["subsets"]]
-    average = {g: {"dice": summary["average"][g], "hd95": summary["average_hd95"][g]} for g in regions}
-    lines.append(f"| **average of {len(summary['subsets'])}** | {cells(average)} |")
-    lines += [f"| {k} modalities | {cells(values)} |" for k, values in summary["sizes"].items()]
-    for key in ("aurc", "worsening"):
-        lines.append(f"\n{key}: {_by_region(summary[key])} ({DEFINITIONS[key]})")
-    if "et_rule" in summary:
-        rule = summary["et_rule"]
-        lines.append(f"\naverage, small ET relabelled: {_by_region(rule['average'])} ({DEFINITIONS['et_rule']})")
-    worst = "; ".join(f"{k}: {' '.join(w['modalities'])} {w['dice']:.3f}" for k, w in summary["worst"].items())
-    lines.append(f"\nworst subset by size: {worst} ({DEFINITIONS['worst']})")
-    return "\n".join(lines)
-
-
-def _by_region(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{region} {value:.3f}" for region, value in values.items())
+    return {**summary, "definitions": DEFINITIONS}
 
 
 def _write(
@@ -155,10 +159,15 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of labelled studies")
     parser.add_argument("--out", type=Path, help="folder for summary.json, cases.csv and report.html")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="weights (default: the app's)")
-    parser.add_argument("--list", type=Path, help="list of study ids (default: all)")
+    parser.add_argument("--studies", type=Path, help="text file of study ids, one a line (default: all with a label)")
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS)")
-    parser.add_argument("--window", type=int, default=0, help="voxels an edge; 0: the whole study at once")
-    parser.add_argument("--overlap", type=float, default=0.5)
+    parser.add_argument(
+        "--window", type=int, default=WindowConfig.edge, help="voxels an edge; 0: the whole study at once"
+    )
+    parser.add_argument(
+        "--overlap", type=float, default=WindowConfig.overlap, help="of windows, as a share of their edge"
+    )
+    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU where there is one)")
     return parser.parse_args()
 
 

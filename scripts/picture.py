@@ -30,10 +30,10 @@ def main() -> None:
     study = study_of(arguments.image, task.modalities)
     if arguments.modalities:
         study = study.restricted(arguments.modalities)
-    volumes = read_study(study.files, asked=arguments.image)
+    volumes = read_study(study, asked=arguments.image)
     grid = next(iter(volumes.values())).grid
     mask, _ = read_label(arguments.mask, known=len(task.labels), aliases=task.aliases, reference=grid)
-    overlay([volumes[m].data for m in arguments.modalities or study.files], mask, grid).save(arguments.out)
+    overlay([volumes[m].data for m in arguments.modalities or study.sources], mask, grid).save(arguments.out)
     print(arguments.out)
 
 

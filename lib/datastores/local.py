@@ -17,8 +17,8 @@ from lib.ccsd.task import Task
 from lib.errors import InputError, NotFoundError
 from lib.studies import names
 from lib.studies.labels import read_label
-from lib.studies.study import find_studies
-from lib.studies.volumes import read_grid, write_volume
+from lib.studies.study import Study, find_studies
+from lib.studies.volumes import read_stack_grid, write_volume
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +28,13 @@ class StudyDatastore(LocalDatastore):
 
     An image id is the file's name without extension (`BraTS-GLI-00001-000-t1c`); where two folders hold the same name,
     the later ones get the path in front, `/` written as `__`. Labels are kept under `labels/<tag>/<image id>.nii.gz`.
+    Listed are the images of a known modality, the second choices among them too. DICOM series are not: one id is one
+    file here, and clients download it (DICOM comes through a DICOMweb store).
     """
 
     def __init__(self, path: str, task: Task) -> None:
         self._task = task
-        super().__init__(path, extensions=tuple(f"*{e}" for e in names.EXTENSIONS), auto_reload=False)
+        super().__init__(path, extensions=tuple(f"*{e}" for e in names.IMAGE_EXTENSIONS), auto_reload=False)
 
     def get_image_uri(self, image_id: str) -> str:
         self._refresh_if_unknown(image_id)
@@ -71,7 +73,7 @@ class StudyDatastore(LocalDatastore):
             Path(label_filename),
             known=len(self._task.labels),
             aliases=self._task.aliases,
-            reference=read_grid(Path(image)),
+            reference=read_stack_grid(Path(image))[0],
         )
         folder = Path(self._datastore.label_path(label_tag))
         with FileLock(self._lock_file):
@@ -98,7 +100,7 @@ class StudyDatastore(LocalDatastore):
         known = {entry.image.info.get("file") for entry in self._datastore.objects.values()}
         added = 0
         for study in find_studies(self._root, self._task.modalities):
-            for path in study.files.values():
+            for path in _image_files(study):
                 file = str(path.relative_to(self._root))
                 if file not in known:
                     self._add(file)
@@ -134,3 +136,9 @@ class StudyDatastore(LocalDatastore):
                     del entry.labels[tag]
                     removed += 1
         return removed
+
+
+def _image_files(study: Study) -> list[Path]:
+    """The study's files of known modality, each once."""
+    sources = [*study.sources.values(), *(left.source for left in study.spare)]
+    return list(dict.fromkeys(s.path for s in sources if s.series is None))

@@ -17,7 +17,8 @@ ET_RULE_ML = 0.5  # BraTS participants' rule: predicted ET under 500 voxels of 1
 
 def dice(predicted: Tensor, reference: Tensor) -> Tensor:
     """Dice of boolean (R, D, H, W) against (R, D, H, W): (R,). Both empty: 1, one empty: 0 (BraTS convention)."""
-    value = compute_dice(predicted[None].float(), reference[None].float(), ignore_empty=False)
+    mask, truth = crop_to_union(predicted, reference)
+    value = compute_dice(mask[None].float(), truth[None].float(), ignore_empty=False)
     return value[0].float()
 
 
@@ -31,11 +32,12 @@ def hd95(predicted: Tensor, reference: Tensor, spacing: Sequence[float]) -> Tens
         spacing: mm along D, H, W.
     """
     values = torch.zeros(len(predicted))
-    for region, (mask, truth) in enumerate(zip(predicted, reference, strict=True)):
+    for region in range(len(predicted)):
+        mask, truth = crop_to_union(predicted[region : region + 1], reference[region : region + 1])
         filled = bool(mask.any()), bool(truth.any())
         if all(filled):
             found = compute_hausdorff_distance(
-                mask[None, None], truth[None, None], include_background=True, percentile=95, spacing=list(spacing)
+                mask[None], truth[None], include_background=True, percentile=95, spacing=list(spacing)
             )
             values[region] = float(found)
         elif any(filled):
@@ -43,10 +45,24 @@ def hd95(predicted: Tensor, reference: Tensor, spacing: Sequence[float]) -> Tens
     return values
 
 
+def crop_to_union(predicted: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """Both masks, boolean (R, D, H, W), in the box around whatever either of them fills, with a margin of one voxel.
+
+    Metrics are the same there and several times faster. Two empty masks keep one voxel.
+    """
+    either = (predicted | reference).any(dim=0)
+    box = []
+    for axis in range(3):
+        others = [a for a in range(3) if a != axis]
+        filled = torch.nonzero(either.any(dim=others[1]).any(dim=others[0])).flatten().tolist()
+        box.append(slice(max(0, filled[0] - 1), filled[-1] + 2) if filled else slice(0, 1))
+    return predicted[:, box[0], box[1], box[2]], reference[:, box[0], box[1], box[2]]
+
+
 def apply_et_rule(label: Tensor, task: Task, voxel_ml: float) -> Tensor:
     """The label map (D, H, W) with a predicted ET of less than ET_RULE_ML relabelled as the region around it.
 
-    A task without a region of that name is left as it is.
+    A task without a region of that name, or with nothing around it, is left as it is.
 
     Args:
         voxel_ml: volume of a voxel in mL.
@@ -56,7 +72,7 @@ def apply_et_rule(label: Tensor, task: Task, voxel_ml: float) -> Tensor:
         return label
     values = torch.tensor(task.regions[ET_RULE_REGION], dtype=label.dtype)
     inside = torch.isin(label, values)
-    if int(inside.sum()) * voxel_ml >= ET_RULE_ML:
+    if round(int(inside.sum()) * voxel_ml, 6) >= ET_RULE_ML:  # rounded: an affine's 1 mm may be 0.9999999
         return label
     around = task.region_labels[names[names.index(ET_RULE_REGION) - 1]]
     return torch.where(inside, torch.as_tensor(around, dtype=label.dtype), label)

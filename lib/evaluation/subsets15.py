@@ -1,10 +1,9 @@
-"""Measurement over the lattice of subsets: what a model is worth with any of its modalities missing."""
+"""Measurement over the lattice of subsets (15 for four modalities): what a model is worth with some missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,25 @@ from torch import Tensor
 from lib.ccsd import subsets
 from lib.ccsd.network import CCSDNetwork
 from lib.ccsd.task import Task
+from lib.errors import InputError
 from lib.evaluation.metrics import apply_et_rule, dice, hd95
 from lib.evaluation.predict import WindowConfig, predict
-from lib.preprocessing.prepare import prepare
+from lib.evaluation.summary import Row
+from lib.preprocessing.prepare import Prepared, prepare
 from lib.studies.labels import read_label
 from lib.studies.study import Study
-from lib.studies.volumes import Volume, read_study
+from lib.studies.volumes import Grid, Volume, read_study
+
+
+@dataclass(frozen=True)
+class LabelledStudy:
+    """A study with its reference (D, H, W) uint8 on `grid`, the images' own, and with the network's input."""
+
+    id: str
+    volumes: dict[str, Volume]
+    reference: NDArray[np.uint8]
+    grid: Grid
+    prepared: Prepared
 
 
 @dataclass(frozen=True)
@@ -29,46 +41,43 @@ class Measured:
 
     Attributes:
         label: (D, H, W) uint8, the mask that a user gets.
-        dice, hd95: (R,); hd95 in mm. et_rule_dice, et_rule_hd95: the same after BraTS's rule for small ET.
+        rows: Dice and HD95 of each region; et_rule_rows: the same after BraTS's rule for small ET.
     """
 
     subset: int
     label: NDArray[np.uint8]
-    dice: Tensor
-    hd95: Tensor
-    et_rule_dice: Tensor
-    et_rule_hd95: Tensor
+    rows: list[Row]
+    et_rule_rows: list[Row]
 
 
-def measure_study(
-    network: CCSDNetwork, study: Study, label: Path, *, window: WindowConfig
-) -> tuple[dict[str, Volume], NDArray[np.uint8], Iterator[Measured]]:
-    """(volumes, reference (D, H, W), one measurement for each subset of what the study has, largest first).
-
-    Everything is on the images' own grid; masks are restored to it as inference restores them.
+def read_labelled(study: Study, task: Task) -> LabelledStudy:
+    """Images, reference label and preparation of a study.
 
     Raises:
-        InputError: an image or the label cannot be used.
+        InputError: it has no label, or an image or the label cannot be used.
     """
-    task = network.task
-    volumes = read_study(study.files, asked=next(iter(study.files.values())))
+    if study.label is None:
+        raise InputError(f"study {study.id} has no label, expected one beside its images")
+    volumes = read_study(study)
     grid = next(iter(volumes.values())).grid
-    reference, _ = read_label(label, known=len(task.labels), aliases=task.aliases, reference=grid)
-    prepared = prepare(volumes, task.modalities, spacing=task.spacing)
-    wanted = subsets.lattice(subsets.from_present(prepared.present))
+    reference, _ = read_label(study.label, known=len(task.labels), aliases=task.aliases, reference=grid)
+    return LabelledStudy(study.id, volumes, reference, grid, prepare(volumes, task.modalities, spacing=task.spacing))
 
-    def each() -> Iterator[Measured]:
-        truth = _regions(torch.from_numpy(reference), task)
-        voxel_ml = float(np.prod(grid.spacing)) / 1000
-        predicted = predict(network, prepared.volumes, prepared.present, wanted, window)
-        for subset in wanted:
-            found = task.to_label(prepared.frame.restore(predicted.pop(subset)) > 0.5)
-            plain = _measure(found, truth, task, grid.spacing)
-            ruled = apply_et_rule(found, task, voxel_ml)
-            after = plain if torch.equal(ruled, found) else _measure(ruled, truth, task, grid.spacing)
-            yield Measured(subset, found.numpy(), *plain, *after)
 
-    return volumes, reference, each()
+def measure(network: CCSDNetwork, study: LabelledStudy, *, window: WindowConfig) -> Iterator[Measured]:
+    """Every subset of the modalities that the study has, all of them first. Masks are restored to the images' grid as
+    inference restores them, one subset at a time, and compared there in mm."""
+    task, frame = network.task, study.prepared.frame
+    truth = _regions(torch.from_numpy(study.reference), task)
+    voxel_ml = float(np.prod(study.grid.spacing)) / 1000
+    wanted = subsets.lattice(subsets.from_present(study.prepared.present))
+    predicted = predict(network, study.prepared.volumes, study.prepared.present, wanted, window)
+    for subset in wanted:
+        found = task.to_label(frame.restore(predicted[subset]) > 0.5)
+        ruled = apply_et_rule(found, task, voxel_ml)
+        rows = _rows(study, subset, found, truth, task)
+        ruled_rows = rows if torch.equal(ruled, found) else _rows(study, subset, ruled, truth, task)
+        yield Measured(subset, found.numpy(), rows, ruled_rows)
 
 
 def dice_by_subset(
@@ -105,9 +114,11 @@ def mean_over(results: Sequence[dict[int, Tensor]]) -> dict[int, Tensor]:
     return {s: torch.stack([r[s] for r in results if s in r]).mean(dim=0) for s in chosen}
 
 
-def _measure(found: Tensor, truth: Tensor, task: Task, spacing: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+def _rows(study: LabelledStudy, subset: int, found: Tensor, truth: Tensor, task: Task) -> list[Row]:
     regions = _regions(found, task)
-    return dice(regions, truth), hd95(regions, truth, [float(s) for s in spacing])
+    distances = hd95(regions, truth, [float(s) for s in study.grid.spacing])
+    values = zip(task.regions, dice(regions, truth).tolist(), distances.tolist(), strict=True)
+    return [Row(study.id, subset, region, d, h) for region, d, h in values]
 
 
 def _regions(label: Tensor, task: Task) -> Tensor:

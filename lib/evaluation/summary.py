@@ -5,10 +5,11 @@ A row is one case, one subset and one region: Dice and HD95 in mm.
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 from typing import Any
 
 from lib.ccsd import subsets
@@ -18,15 +19,20 @@ DEFINITIONS = {
     "average": "mean over the subsets of the mean over cases",
     "aurc": "area under (mean Dice with k modalities missing), k = 0..N-1, trapezoid rule, divided by N-1, "
     "so that a flat curve of Dice d scores d",
+    "average_hd95": "the same mean of the 95th percentile Hausdorff distance in mm, the larger direction; "
+    "one of the two empty: 373.13, both: 0",
+    "worsening": "share of (case, subset) pairs whose Dice falls when some one modality is added",
+    "worsening_steps": "share of (case, subset, added modality) whose Dice is lower with the modality than without it",
     "worst": "for each number of modalities, the subset with the lowest Dice, as a mean over regions and cases",
-    "worsening": "share of (case, subset, added modality) whose Dice is lower with the modality than without it",
-    "hd95": "95th percentile Hausdorff distance in mm, the larger direction; one region empty: 373.13, both: 0",
-    "et_rule": "the same after relabelling a predicted ET of less than 0.5 mL as the core around it",
+    "et_rule": "the same figures after relabelling a predicted ET of less than 0.5 mL (500 voxels of 1 mm) as the core "
+    "around it",
 }
 
 
 @dataclass(frozen=True)
 class Row:
+    """One case, one subset (bit mask), one region; `hd95` in mm."""
+
     case: str
     subset: int
     region: str
@@ -34,25 +40,49 @@ class Row:
     hd95: float
 
 
+@dataclass(frozen=True)
+class Mean:
+    """Means over cases, or over subsets of such means; `hd95` in mm."""
+
+    dice: float
+    hd95: float
+
+    def rounded(self) -> dict[str, float]:
+        return {"dice": round(self.dice, 4), "hd95": round(self.hd95, 4)}
+
+
 def summarise(rows: Sequence[Row], task: Task) -> dict[str, Any]:
-    """`average`, `aurc`, `average_hd95` and `worsening` by region, `subsets`, `sizes` and `worst` by size."""
+    """What `summary.json` holds.
+
+    `average`, `aurc`, `average_hd95`, `worsening` and `worsening_steps` by region; `subsets`, a list of
+    `{"modalities": [...], region: {"dice": x, "hd95": x}}`, larger subsets first, and `cases`, how many studies each of
+    them was measured on; `sizes`, the means of the subsets with k modalities, and `worst`, both by k as text.
+
+    `aurc` is None where no study has all of the task's modalities: the curve then lacks its beginning.
+
+    Raises:
+        ValueError: no rows.
+    """
+    if not rows:
+        raise ValueError("there is nothing to summarise, expected at least one row")
     regions = list(task.regions)
-    chosen = sorted({r.subset for r in rows}, key=lambda s: (-subsets.size(s), s))
-    by_subset = {s: [r for r in rows if r.subset == s] for s in chosen}
-
-    def named(subset: int) -> list[str]:
-        return list(subsets.names(subset, task.modalities))
-
+    means = _means(rows)
+    chosen = sorted({s for s, _ in means}, key=lambda s: (-subsets.size(s), s))
+    sizes = _by_size(means, chosen, regions)
+    overall = {g: _mean([means[s, g] for s in chosen]) for g in regions}
+    curves = {g: [size[g].dice for size in sizes.values()] for g in regions}
+    whole = len(task.modalities) in sizes
+    counts = Counter(s for _, s in {(r.case, r.subset) for r in rows})
     return {
-        "average": {g: _over_subsets(by_subset.values(), g, _dice) for g in regions},
-        "aurc": {g: aurc([size[g]["dice"] for size in _sizes(by_subset, regions).values()]) for g in regions},
-        "average_hd95": {g: _over_subsets(by_subset.values(), g, _hd95) for g in regions},
-        "worsening": {g: worsening([r for r in rows if r.region == g]) for g in regions},
-        "subsets": [{"modalities": named(s), **_by_region(found, regions)} for s, found in by_subset.items()],
-        "sizes": {str(k): values for k, values in _sizes(by_subset, regions).items()},
-        "worst": {
-            str(k): {"modalities": named(s), "dice": round(value, 4)} for k, (s, value) in _worst(by_subset).items()
-        },
+        "average": {g: round(overall[g].dice, 4) for g in regions},
+        "aurc": {g: round(aurc(curves[g]), 4) if whole else None for g in regions},
+        "average_hd95": {g: round(overall[g].hd95, 4) for g in regions},
+        "worsening": {g: worsening(_of(rows, g)) for g in regions},
+        "worsening_steps": {g: worsening_steps(_of(rows, g)) for g in regions},
+        "subsets": [{"modalities": _names(s, task), **{g: means[s, g].rounded() for g in regions}} for s in chosen],
+        "cases": [counts[s] for s in chosen],
+        "sizes": {str(k): {g: size[g].rounded() for g in regions} for k, size in sizes.items()},
+        "worst": _worst(means, chosen, task),
     }
 
 
@@ -63,50 +93,66 @@ def aurc(curve: Sequence[float]) -> float:
     """
     if len(curve) == 1:
         return curve[0]
-    return round(sum((a + b) / 2 for a, b in pairwise(curve)) / (len(curve) - 1), 4)
+    return sum((a + b) / 2 for a, b in pairwise(curve)) / (len(curve) - 1)
 
 
 def worsening(rows: Sequence[Row]) -> float:
-    """The share of (case, subset, added modality) in which Dice falls, for the rows of one region. 0 where no subset
-    can be compared with a larger one."""
+    """The share of (case, subset) pairs whose Dice falls when some one modality is added, for the rows of one region.
+    Pairs without a larger subset do not count; 0 where there is no pair."""
+    falls = [any(steps) for steps in _steps(rows)]
+    return round(fmean(falls), 4) if falls else 0.0
+
+
+def worsening_steps(rows: Sequence[Row]) -> float:
+    """The share of (case, subset, added modality) in which Dice falls, for the rows of one region; 0 where there is no
+    such step."""
+    falls = [fell for steps in _steps(rows) for fell in steps]
+    return round(fmean(falls), 4) if falls else 0.0
+
+
+def _steps(rows: Iterable[Row]) -> list[list[bool]]:
+    """For each (case, subset) that can be added to: whether Dice falls with each modality that can be added."""
     found = {(r.case, r.subset): r.dice for r in rows}
-    falls = [
-        found[case, larger] < value
-        for (case, subset), value in found.items()
-        for (other, larger) in found
-        if other == case and larger & subset == subset and subsets.size(larger) == subsets.size(subset) + 1
-    ]
-    return round(statistics.mean(falls), 4) if falls else 0.0
+    bits = max((subset.bit_length() for _, subset in found), default=0)
+    steps = []
+    for (case, subset), value in found.items():
+        larger = [(case, subset | 1 << m) for m in range(bits) if not subset >> m & 1]
+        steps.append([found[key] < value for key in larger if key in found])
+    return [falls for falls in steps if falls]
 
 
-def _sizes(by_subset: dict[int, list[Row]], regions: Sequence[str]) -> dict[int, dict[str, dict[str, float]]]:
+def _means(rows: Iterable[Row]) -> dict[tuple[int, str], Mean]:
+    """(subset, region) -> mean over cases."""
+    groups: dict[tuple[int, str], list[Mean]] = defaultdict(list)
+    for r in rows:
+        groups[r.subset, r.region].append(Mean(r.dice, r.hd95))
+    return {key: _mean(values) for key, values in groups.items()}
+
+
+def _by_size(
+    means: Mapping[tuple[int, str], Mean], chosen: Sequence[int], regions: Sequence[str]
+) -> dict[int, dict[str, Mean]]:
     """Number of modalities -> region -> mean over the subsets of that size; largest first."""
-    result = {}
-    for k in dict.fromkeys(subsets.size(s) for s in by_subset):
-        same = [rows for s, rows in by_subset.items() if subsets.size(s) == k]
-        result[k] = {g: {"dice": _over_subsets(same, g, _dice), "hd95": _over_subsets(same, g, _hd95)} for g in regions}
-    return result
+    sizes = dict.fromkeys(subsets.size(s) for s in chosen)
+    return {k: {g: _mean([means[s, g] for s in chosen if subsets.size(s) == k]) for g in regions} for k in sizes}
 
 
-def _worst(by_subset: dict[int, list[Row]]) -> dict[int, tuple[int, float]]:
-    means = {s: statistics.mean(r.dice for r in rows) for s, rows in by_subset.items()}
-    sizes = dict.fromkeys(subsets.size(s) for s in means)
-    return {k: min(((s, d) for s, d in means.items() if subsets.size(s) == k), key=lambda pair: pair[1]) for k in sizes}
+def _worst(means: Mapping[tuple[int, str], Mean], chosen: Sequence[int], task: Task) -> dict[str, dict[str, Any]]:
+    scores = {s: fmean(means[s, g].dice for g in task.regions) for s in chosen}
+    worst: dict[str, dict[str, Any]] = {}
+    for k in dict.fromkeys(map(subsets.size, chosen)):
+        subset = min((s for s in chosen if subsets.size(s) == k), key=lambda s: scores[s])
+        worst[str(k)] = {"modalities": _names(subset, task), "dice": round(scores[subset], 4)}
+    return worst
 
 
-def _by_region(rows: Sequence[Row], regions: Sequence[str]) -> dict[str, dict[str, float]]:
-    return {g: {"dice": _over_subsets([rows], g, _dice), "hd95": _over_subsets([rows], g, _hd95)} for g in regions}
+def _mean(values: Sequence[Mean]) -> Mean:
+    return Mean(fmean(v.dice for v in values), fmean(v.hd95 for v in values))
 
 
-def _over_subsets(groups: Iterable[Sequence[Row]], region: str, value: Callable[[Row], float]) -> float:
-    """Mean over the groups of the mean over cases."""
-    means = [statistics.mean(value(r) for r in rows if r.region == region) for rows in groups]
-    return round(statistics.mean(means), 4)
+def _of(rows: Iterable[Row], region: str) -> list[Row]:
+    return [r for r in rows if r.region == region]
 
 
-def _dice(row: Row) -> float:
-    return row.dice
-
-
-def _hd95(row: Row) -> float:
-    return row.hd95
+def _names(subset: int, task: Task) -> list[str]:
+    return list(subsets.names(subset, task.modalities))

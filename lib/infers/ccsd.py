@@ -66,7 +66,7 @@ class CCSDInferTask(InferTask):
         asked = Path(request["image"])
         wanted = read_request(request, self.model.task)
         study = _study(asked, wanted, self.model.task)
-        volumes = read_study(study.files, asked=asked)
+        volumes = read_study(study, asked=asked)
         clock.lap("read")
         prepared = prepare(volumes, self.model.task.modalities, spacing=self.model.task.spacing)
         clock.lap("prepare")
@@ -98,7 +98,7 @@ def mask_on_grid(probabilities: Tensor, prepared: Prepared, task: Task) -> NDArr
 
 def describe(study: Study, label: NDArray[np.uint8], grid: Grid, checkpoint: Checkpoint, task: Task) -> dict[str, Any]:
     """The answer's `ccsd` part: modalities used and missing, volumes in mL, model version, warnings."""
-    missing = [m for m in task.modalities if m not in study.files]
+    missing = [m for m in task.modalities if m not in study.sources]
     millilitres = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
     volumes = {
         region: round(int(np.isin(label, values).sum()) * millilitres, 3) for region, values in task.regions.items()
@@ -106,7 +106,7 @@ def describe(study: Study, label: NDArray[np.uint8], grid: Grid, checkpoint: Che
     untrained = [UNTRAINED_WARNING] if checkpoint.version == UNTRAINED else []
     return {
         "modalities": {
-            "used": {m: study.files[m].name for m in task.modalities if m in study.files},
+            "used": {m: study.sources[m].name for m in task.modalities if m in study.sources},
             "missing": missing,
         },
         "volumes_ml": volumes,
@@ -117,7 +117,7 @@ def describe(study: Study, label: NDArray[np.uint8], grid: Grid, checkpoint: Che
 
 def _study(asked: Path, wanted: InferRequest, task: Task) -> Study:
     only = wanted.modalities[0] if wanted.modalities and len(wanted.modalities) == 1 else None
-    study = study_of(asked, task.modalities, modality=only)
+    study = study_of(asked, task.modalities, modality=only, named=wanted.named)
     return study.restricted(wanted.modalities) if wanted.modalities else study
 
 

@@ -25,6 +25,7 @@ class InferRequest:
 
     Attributes:
         modalities: use only these (None: all that the study has).
+        named: modality -> the image that it is, by id or file name, where the request says so itself.
         window: how the study is cut.
         device: where to compute.
         relabel: label value -> value to write instead (the request's `enhancing_value`: BraTS 2018 to 2021 wrote 4).
@@ -32,6 +33,7 @@ class InferRequest:
     """
 
     modalities: tuple[str, ...] | None
+    named: Mapping[str, str]
     window: WindowConfig
     device: torch.device
     relabel: Mapping[int, int]
@@ -46,8 +48,10 @@ def read_request(request: Mapping[str, Any], task: Task) -> InferRequest:
     extension = request.get("result_extension") or None
     if extension not in (None, *EXTENSIONS):
         raise InputError(f"result_extension is {extension!r}, expected one of {', '.join(EXTENSIONS)}")
+    modalities, named = _modalities(request.get("modalities"), task.modalities)
     return InferRequest(
-        modalities=_modalities(request.get("modalities"), task.modalities),
+        modalities=modalities,
+        named=named,
         window=WindowConfig(edge=int(edge) or None, overlap=_number(request, "overlap", usual.overlap)),
         device=read_device(request.get("device")),
         relabel=_relabel(request, task),
@@ -56,18 +60,28 @@ def read_request(request: Mapping[str, Any], task: Task) -> InferRequest:
     )
 
 
-def _modalities(value: Any, known: Sequence[str]) -> tuple[str, ...] | None:
-    """A list, or text such as "t1,flair" (what Slicer's options panel sends) -> names; empty or "all": None."""
-    if value in (None, "", "all", []):
-        return None
+def _modalities(value: Any, known: Sequence[str]) -> tuple[tuple[str, ...] | None, Mapping[str, str]]:
+    """A list, or text such as "t1,flair" (what Slicer's options panel sends) -> names; empty or "all": None. A table
+    `{"t1ce": "<id>"}` also says which image each one is."""
+    if value in (None, "", "all", [], {}):
+        return None, {}
     if isinstance(value, str):
-        value = json.loads(value) if value.startswith("[") else value.replace(" ", "").split(",")
+        value = _json(value) if value.startswith(("[", "{")) else value.replace(" ", "").split(",")
+    named = value if isinstance(value, dict) and all(isinstance(v, str) for v in value.values()) else {}
+    value = list(named) or value
     if not isinstance(value, list) or not all(isinstance(m, str) for m in value):
         raise InputError(f"modalities is {value!r}, expected a list of names from {', '.join(known)}")
     unknown = [m for m in value if m not in known]
     if unknown:
         raise InputError(f"modalities has {', '.join(unknown)}, expected names from {', '.join(known)}")
-    return tuple(value)
+    return tuple(value), named
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _relabel(request: Mapping[str, Any], task: Task) -> dict[int, int]:

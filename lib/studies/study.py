@@ -1,19 +1,20 @@
-"""A study: which file is which modality, found from a folder or from any one of its files."""
+"""A study: which image is which modality, by which rule, and what was left out and why."""
 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib.errors import InputError, NotFoundError
-from lib.studies import names
+from lib.errors import InputError
+from lib.studies import names, scan
+from lib.studies.choice import Choice, choose, name_sources
+from lib.studies.guess import BRAIN
+from lib.studies.scan import Found
+from lib.studies.sources import LeftOut, Source
 
 logger = logging.getLogger(__name__)
-
-IGNORED_FOLDERS = {"labels"}  # MONAI Label keeps its label files there
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,25 @@ class Study:
     """One examination of one patient.
 
     Attributes:
-        id: the case part of its file names.
-        files: modality -> image file, in the order in which the names sort.
+        id: the case part of its file names, or StudyInstanceUID (0020,000D).
+        sources: modality -> where its image comes from and by which rule, in the order in which the names sort.
         label: the reference label beside the images, if there is one.
+        unknown: images that cannot be told, with the doubt.
+        refused: images not to segment from (maps, localisers, reformats, ...), with the reason.
+        spare: images of a modality that has a better one, with the reason.
     """
 
     id: str
-    files: dict[str, Path]
+    sources: dict[str, Source]
     label: Path | None = None
+    unknown: tuple[LeftOut, ...] = ()
+    refused: tuple[LeftOut, ...] = ()
+    spare: tuple[LeftOut, ...] = ()
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Modality -> file; of a DICOM series its first slice, of a channel the 4D file."""
+        return {modality: source.path for modality, source in self.sources.items()}
 
     def restricted(self, modalities: Iterable[str]) -> Study:
         """The same study with only `modalities`.
@@ -37,79 +49,88 @@ class Study:
             InputError: a modality that the study does not have.
         """
         wanted = list(dict.fromkeys(modalities))
-        absent = [m for m in wanted if m not in self.files]
+        absent = [m for m in wanted if m not in self.sources]
         if absent or not wanted:
             raise InputError(
                 f"modalities: study {self.id} has no {', '.join(absent) or 'modality of an empty list'}, "
-                f"expected some of {', '.join(self.files)}"
+                f"expected some of {', '.join(self.sources)}"
             )
-        return replace(self, files={m: f for m, f in self.files.items() if m in wanted})
+        return replace(self, sources={m: s for m, s in self.sources.items() if m in wanted})
 
 
-def find_studies(root: Path, modalities: Sequence[str] = names.BRAIN) -> list[Study]:
-    """All studies under `root`, recursively, sorted by id. A study is a folder's files with one case name.
+def find_studies(root: Path, modalities: Sequence[str] = BRAIN, *, channels: Sequence[str] = ()) -> list[Study]:
+    """All studies under `root` that have an image of `modalities`, recursively, sorted by id.
 
-    Only files of `modalities` count. A study that cannot be used (two files for one modality) is left out with a
-    warning in the log.
+    A study is the files of one case in a folder, or the DICOM series of one StudyInstanceUID. One that cannot be used
+    (two files whose names spell one modality) is left out with a warning in the log.
+
+    Args:
+        channels: what `_0000`, `_0001`, ... and the channels of 4D files are, where neither their names nor a
+            dataset.json say it.
 
     Raises:
         NotFoundError: `root` is no folder.
     """
-    if not root.is_dir():
-        raise NotFoundError(f"studies folder {root} does not exist")
-    groups: dict[tuple[Path, str], list[Path]] = {}
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = sorted(f for f in subfolders if f not in IGNORED_FOLDERS and not f.startswith("."))
-        for file in sorted(files):
-            path = Path(folder, file)
-            if names.is_image_file(path):
-                groups.setdefault((path.parent, names.parse(path, modalities).case), []).append(path)
-    studies = []
-    for (_, case), paths in groups.items():
-        try:
-            studies.append(_assemble(case, paths, modalities))
-        except InputError as error:
-            logger.warning("left out: %s", error)
-    return sorted((s for s in studies if s.files), key=lambda s: s.id)
+    return [s for s in survey(root, modalities, channels=channels) if s.sources]
 
 
-def study_of(image: Path, modalities: Sequence[str] = names.BRAIN, *, modality: str | None = None) -> Study:
-    """The study that `image` belongs to: the files beside it that share its case name.
-
-    Args:
-        image: any modality's file.
-        modalities: those that file names are read for.
-        modality: what the image is, for a file whose name does not tell; it is then a study of its own.
+def survey(path: Path, modalities: Sequence[str] = BRAIN, *, channels: Sequence[str] = ()) -> list[Study]:
+    """Like `find_studies`, with the studies of which nothing can be used; `path` may also be one file.
 
     Raises:
-        NotFoundError: no such file.
-        InputError: the name tells no modality and none is given, or two files claim the same one.
+        NotFoundError: `path` does not exist.
     """
-    if not image.is_file():
-        raise NotFoundError(f"image {image.name} does not exist")
-    name = names.parse(image, modalities)
-    if name.modality is None:
-        if modality is None:
-            raise InputError(
-                f"cannot tell the modality of {image.name}: expected a name that ends in one of "
-                f"{', '.join(modalities)}, or a request whose parameter modalities names the one modality that it is"
-            )
-        return Study(name.case, {modality: image})
-    files = [p for p in image.parent.iterdir() if names.is_image_file(p)]
-    siblings = [p for p in files if names.parse(p, modalities).case == name.case]
-    return _assemble(name.case, sorted(siblings), modalities)
+    found = scan.under(path, modalities, channels=channels) if not path.is_file() else None
+    if found is None:
+        found = [scan.around(path, modalities, channels=channels)]
+    studies = []
+    for one in found:
+        try:
+            studies.append(_study(one, choose(one.id, one.candidates, modalities)))
+        except InputError as error:
+            logger.warning("left out: %s", error)
+    return studies
 
 
-def _assemble(case: str, paths: Sequence[Path], modalities: Sequence[str]) -> Study:
-    files: dict[str, Path] = {}
-    label = None
-    for path in paths:
-        name = names.parse(path, modalities)
-        if name.is_label:
-            label = path
-        elif name.modality is not None:
-            if name.modality in files:
-                taken = files[name.modality].name
-                raise InputError(f"study {case} has two files for {name.modality}: {taken} and {path.name}")
-            files[name.modality] = path
-    return Study(case, files, label)
+def study_of(
+    image: Path,
+    modalities: Sequence[str] = BRAIN,
+    *,
+    modality: str | None = None,
+    named: Mapping[str, str] | None = None,
+    channels: Sequence[str] = (),
+) -> Study:
+    """The study that `image` belongs to: the images beside it of the same case or, in DICOM, of the same study.
+
+    Args:
+        image: any modality's file, any file of a DICOM series, or a folder with one DICOM study. Where several images
+            are of its modality, it goes before them.
+        modalities: those that images are recognised for.
+        modality: what the image is, for a file that cannot be recognised; it is then a study of its own.
+        named: modality -> file name, id or SeriesInstanceUID: what a request says itself, before all rules.
+        channels: as in `find_studies`.
+
+    Raises:
+        NotFoundError: no such file, or a name that is not in the study.
+        InputError: nothing tells the image's modality and none is given, or two files claim the same one.
+    """
+    found = scan.around(image, modalities, channels=channels)
+    choice = choose(found.id, found.candidates, modalities, asked=image)
+    if named:
+        return _study(found, name_sources(choice, found.candidates, named, modalities))
+    doubt = next((o.reason for o in choice.unknown if o.source.holds(image)), None)
+    no = next((o.reason for o in choice.refused if o.source.holds(image)), None)
+    if modality is not None and (doubt or no):
+        case = names.parse(image, modalities).case
+        return Study(case, {modality: Source(image, rule="named in the request")})
+    if doubt or not choice.sources:
+        reason = doubt or no or "it is no image of a known modality"
+        raise InputError(
+            f"cannot tell the modality of {image.name} ({reason}): expected a name that ends in one of "
+            f"{', '.join(modalities)}, or a request whose parameter modalities names the one modality that it is"
+        )
+    return _study(found, choice)
+
+
+def _study(found: Found, choice: Choice) -> Study:
+    return Study(found.id, choice.sources, found.label, choice.unknown, choice.refused, choice.spare)

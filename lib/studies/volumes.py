@@ -1,12 +1,13 @@
-"""Reading and writing images: NIfTI files <-> arrays with an affine, checked before anything is computed."""
+"""Reading and writing images: files and DICOM series <-> arrays with an affine, checked before they are computed."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
@@ -14,87 +15,152 @@ from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from lib.errors import GridMismatchError, InputError
+from lib.studies.dicom_volume import read_series, series_grid
+from lib.studies.grid import GRID_TOLERANCE, MAX_VOXELS, Grid, Volume, checked_affine, checked_shape
+from lib.studies.nrrd_file import nrrd_grid, nrrd_values
+from lib.studies.sources import Source
 
-MAX_VOXELS = 512**3  # far above any clinical brain scan; refused from the header, before memory is taken
-GRID_TOLERANCE = 0.1  # voxels by which the corners of two grids may differ
+if TYPE_CHECKING:
+    from lib.studies.study import Study
 
-
-@dataclass(frozen=True)
-class Grid:
-    """Where voxels are: `shape` (D, H, W) and `affine` (4, 4), voxel index -> RAS+ mm."""
-
-    shape: tuple[int, int, int]
-    affine: NDArray[np.float64]
-
-    @property
-    def spacing(self) -> NDArray[np.float64]:
-        """Voxel edges in mm, (3,)."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
-
-    def matches(self, other: Grid) -> bool:
-        """Same shape, and all corners within GRID_TOLERANCE voxels of each other."""
-        if self.shape != other.shape:
-            return False
-        corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=float)
-        corners[:, :3] *= np.array(self.shape) - 1
-        distance = np.linalg.norm((corners @ (self.affine - other.affine).T)[:, :3], axis=1)
-        return bool(distance.max() <= GRID_TOLERANCE * self.spacing.min())
-
-    def describe(self) -> str:
-        """For messages: `240x240x155 of 1.00x1.00x1.00 mm`."""
-        shape = "x".join(map(str, self.shape))
-        return f"{shape} of {'x'.join(f'{s:.2f}' for s in self.spacing)} mm"
-
-
-@dataclass(frozen=True)
-class Volume:
-    """An image: `data` (D, H, W) on `grid`."""
-
-    data: NDArray[np.float32]
-    grid: Grid
+__all__ = [
+    "GRID_TOLERANCE",
+    "MAX_VOXELS",
+    "Grid",
+    "Volume",
+    "read_grid",
+    "read_source",
+    "read_sources",
+    "read_stack_grid",
+    "read_study",
+    "read_values",
+    "read_volume",
+    "source_grid",
+    "write_volume",
+]
+MAX_CHANNELS = 64
 
 
 def read_grid(path: Path) -> Grid:
     """The grid of an image file, from its header.
 
     Raises:
-        InputError: not a readable 3D NIfTI image of a sane size.
+        InputError: not a readable 3D image of a sane size.
     """
+    grid, channels = read_stack_grid(path)
+    if channels > 1:
+        raise InputError(f"{path.name} has shape {(*grid.shape, channels)}, expected a 3D image")
+    return grid
+
+
+def read_stack_grid(path: Path) -> tuple[Grid, int]:
+    """The grid of an image file and how many channels lie on it (1 for a 3D image), from its header.
+
+    Raises:
+        InputError: not a readable image of three axes, or of four with channels last, or not of a sane size.
+    """
+    if path.name.lower().endswith(".nrrd"):
+        return nrrd_grid(path)
     image = _open(path)
-    return Grid(_shape3(path, image.shape), np.asarray(image.affine, dtype=np.float64))
+    shape = tuple(int(n) for n in image.shape)
+    channels = shape[3] if len(shape) == 4 and 1 < shape[3] <= MAX_CHANNELS else 1
+    space = checked_shape(path.name, shape[:3] if channels > 1 else shape)
+    if channels > 1:
+        checked_shape(path.name, (space[0], space[1], space[2] * channels))
+    return Grid(space, checked_affine(path.name, np.asarray(image.affine, dtype=np.float64))), channels
 
 
-def read_volume(path: Path) -> Volume:
+def read_values(path: Path, grid: Grid, channel: int | None = None) -> NDArray[np.float32]:
+    """Voxel values as float32 (D, H, W), whatever they are.
+
+    Args:
+        channel: which one of a 4D file.
+
+    Raises:
+        InputError: complex or colour values, no such channel, or a damaged file.
+    """
+    if path.name.lower().endswith(".nrrd"):
+        values = nrrd_values(path)
+        return values[_index(path, values.shape, channel)].astype(np.float32).reshape(grid.shape)
+    image = _open(path)
+    if np.issubdtype(image.get_data_dtype(), np.complexfloating):
+        raise InputError(f"{path.name} holds complex values, expected magnitudes")
+    if image.get_data_dtype().names:
+        raise InputError(f"{path.name} holds colours, expected intensities")
+    index = _index(path, image.shape, channel)
+    try:
+        data = np.asanyarray(image.dataobj[index], dtype=np.float32)
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(f"{path.name} is damaged: its voxels cannot be read ({_first_line(error)})") from error
+    return data.reshape(grid.shape)
+
+
+def read_volume(path: Path, channel: int | None = None) -> Volume:
     """An image file as float32.
 
     Raises:
         InputError: not a readable 3D image, or its values are complex, not finite or all equal.
     """
-    grid = read_grid(path)
-    data = read_values(path, grid)
-    if not np.isfinite(data).all():
-        raise InputError(f"{path.name} has values that are NaN or infinite, expected finite intensities")
-    if data.min() == data.max():
-        raise InputError(f"{path.name} is constant ({data.flat[0]:g} everywhere), expected an MR image")
-    return Volume(data, grid)
+    grid = read_grid(path) if channel is None else read_stack_grid(path)[0]
+    return _usable(Volume(read_values(path, grid, channel), grid), path.name)
 
 
-def read_study(files: dict[str, Path], *, asked: Path) -> dict[str, Volume]:
-    """All of `files` (modality -> file), which must lie on the grid of the asked image.
+def source_grid(source: Source) -> Grid:
+    """Where the voxels of a source are, from headers.
 
     Raises:
-        GridMismatchError: a file on another grid.
-        InputError: a file that cannot be read.
+        InputError: it cannot be read, or is no regular 3D image.
     """
-    reference = read_grid(asked)
-    grids = {m: read_grid(path) for m, path in files.items()}
-    for modality, grid in grids.items():
-        if not grid.matches(reference):
+    if source.series is not None:
+        return series_grid(source.series, source.name)
+    return read_grid(source.path) if source.channel is None else read_stack_grid(source.path)[0]
+
+
+def read_source(source: Source) -> Volume:
+    """The image that a source is.
+
+    Raises:
+        InputError: it cannot be read, or its values are not those of an MR image.
+    """
+    if source.series is not None:
+        return _usable(read_series(source.series, source.name), source.name)
+    return read_volume(source.path, source.channel)
+
+
+def read_sources(sources: Mapping[str, Source]) -> dict[str, Volume]:
+    """Modality -> volume, each on the grid that it was stored on: as-scanned studies have one a series.
+
+    Raises:
+        InputError: a source that cannot be read.
+    """
+    return {modality: read_source(source) for modality, source in sources.items()}
+
+
+def read_study(study: Study | Mapping[str, Path], *, asked: Path | None = None) -> dict[str, Volume]:
+    """All images of a study that lies on one grid: that of the asked image, or of its first modality.
+
+    Args:
+        study: a study, or its files by modality.
+        asked: the image whose grid all must have.
+
+    Raises:
+        GridMismatchError: an image on another grid.
+        InputError: an image that cannot be read.
+    """
+    sources = {m: Source(p) for m, p in study.items()} if isinstance(study, Mapping) else study.sources
+    left_out = () if isinstance(study, Mapping) else (*study.spare, *study.unknown, *study.refused)
+    images = [*sources.values(), *(o.source for o in left_out)]
+    of_asked = next((s for s in images if asked is None or s.holds(asked)), None)
+    reference = source_grid(of_asked) if of_asked else read_stack_grid(asked)[0] if asked else None
+    name = of_asked.name if of_asked else asked.name if asked else ""
+    for modality, source in sources.items():
+        grid = source_grid(source)
+        if reference is not None and not grid.matches(reference):
             raise GridMismatchError(
-                f"{files[modality].name} ({modality}) is {grid.describe()} but {asked.name} is "
+                f"{source.name} ({modality}) is {grid.describe()} but {name} is "
                 f"{reference.describe()}, expected all modalities of a study on one grid"
             )
-    return {m: read_volume(path) for m, path in files.items()}
+    return read_sources(sources)
 
 
 def write_volume(path: Path, data: NDArray[np.generic], grid: Grid) -> None:
@@ -112,6 +178,24 @@ def write_volume(path: Path, data: NDArray[np.generic], grid: Grid) -> None:
         raise
 
 
+def _usable(volume: Volume, name: str) -> Volume:
+    if not np.isfinite(volume.data).all():
+        raise InputError(f"{name} has values that are NaN or infinite, expected finite intensities")
+    if volume.data.min() == volume.data.max():
+        raise InputError(f"{name} is constant ({volume.data.flat[0]:g} everywhere), expected an MR image")
+    return volume
+
+
+def _index(path: Path, shape: tuple[int, ...], channel: int | None) -> tuple[Any, ...]:
+    """What to read of (D, H, W, C), or of (D, H, W) where no channel is asked for."""
+    if channel is None:
+        return (Ellipsis,)
+    channels = shape[3] if len(shape) == 4 else 1
+    if not 0 <= channel < channels:
+        raise InputError(f"{path.name} has {channels} channels, expected one with the number {channel}")
+    return (Ellipsis, channel)
+
+
 def _open(path: Path) -> nib.nifti1.Nifti1Image:
     try:
         image = nib.loadsave.load(path)
@@ -120,33 +204,6 @@ def _open(path: Path) -> nib.nifti1.Nifti1Image:
     if not isinstance(image, nib.nifti1.Nifti1Image):
         raise InputError(f"{path.name} is a {type(image).__name__}, expected a NIfTI image")
     return image
-
-
-def _shape3(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    shape = shape[:3] if len(shape) > 3 and set(shape[3:]) == {1} else shape
-    if len(shape) != 3 or min(shape) < 2:
-        raise InputError(f"{path.name} has shape {shape}, expected a 3D image")
-    if np.prod(shape, dtype=np.int64) > MAX_VOXELS:
-        raise InputError(f"{path.name} declares shape {shape}, expected at most {MAX_VOXELS} voxels")
-    return (int(shape[0]), int(shape[1]), int(shape[2]))
-
-
-def read_values(path: Path, grid: Grid) -> NDArray[np.float32]:
-    """Voxel values as float32 (D, H, W), whatever they are.
-
-    Raises:
-        InputError: complex or colour values, or a damaged file.
-    """
-    image = _open(path)
-    if np.issubdtype(image.get_data_dtype(), np.complexfloating):
-        raise InputError(f"{path.name} holds complex values, expected magnitudes")
-    if image.get_data_dtype().names:
-        raise InputError(f"{path.name} holds colours, expected intensities")
-    try:
-        data = np.asanyarray(image.dataobj, dtype=np.float32)
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(f"{path.name} is damaged: its voxels cannot be read ({_first_line(error)})") from error
-    return data.reshape(grid.shape)
 
 
 def _first_line(error: BaseException) -> str:

@@ -54,7 +54,7 @@ def _cached(study: Study, label: Path, task: Task, folder: Path) -> Case:
 
 def _key(study: Study, label: Path, task: Task) -> str:
     """Changes with the files (name, size, time of change), the task and the format."""
-    files = {m: _stamp(f) for m, f in study.files.items()}
+    files = {m: (*_stamp(s.path), s.channel) for m, s in study.sources.items()}
     content = [FORMAT, files, _stamp(label), task.modalities, task.spacing, dict(task.labels), dict(task.aliases)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 

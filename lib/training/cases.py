@@ -15,7 +15,7 @@ from lib.ccsd.task import Task
 from lib.preprocessing.prepare import prepare, prepare_label
 from lib.studies.labels import read_label
 from lib.studies.study import Study
-from lib.studies.volumes import read_grid, read_study
+from lib.studies.volumes import read_study, source_grid
 
 MAX_ROTATION = 0.26  # radians, 15 degrees
 MAX_SCALE = 0.15
@@ -52,9 +52,9 @@ def load_case(study: Study, label: Path, task: Task) -> Case:
     Raises:
         InputError: an unreadable file, another grid, or label values that the task does not have.
     """
-    asked = next(iter(study.files.values()))
-    values, _ = read_label(label, known=len(task.labels), aliases=task.aliases, reference=read_grid(asked))
-    prepared = prepare(read_study(study.files, asked=asked), task.modalities, spacing=task.spacing)
+    reference = source_grid(next(iter(study.sources.values())))
+    values, _ = read_label(label, known=len(task.labels), aliases=task.aliases, reference=reference)
+    prepared = prepare(read_study(study), task.modalities, spacing=task.spacing)
     label_map = prepare_label(values, prepared.frame)
     tumour = torch.nonzero(label_map)
     every = max(1, len(tumour) // 20000)

@@ -262,3 +262,14 @@ def parts_of(response: requests.Response, folder: Path) -> tuple[dict, nib.nifti
             found[key] = part.content
     (folder / "mask.nii.gz").write_bytes(found["image"])
     return json.loads(found["params"]), nib.loadsave.load(folder / "mask.nii.gz")
+
+
+def test_a_request_can_name_the_image_of_a_modality_itself(server: Server) -> None:
+    named = server.infer("case_t1", params='{"modalities": {"t1ce": "case_t2", "t1": "case_t1"}}')
+    assert named.json()["ccsd"]["modalities"] == {
+        "used": {"t1": "case_t1.nii.gz", "t1ce": "case_t2.nii.gz"},
+        "missing": ["t2", "flair"],
+    }
+    unknown = server.infer("case_t1", params='{"modalities": {"t1ce": "zebra"}}')
+    assert unknown.status_code == 404
+    assert "modalities names zebra, which is not among the images of the study" in unknown.json()["detail"]

@@ -11,23 +11,41 @@ from pathlib import Path
 import pytest
 
 from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
+from lib.ccsd.task import BRATS, Task
+from lib.errors import InputError
+from lib.phantoms.organ import make_organ
 from lib.phantoms.phantom import Phantom, write_phantom
 from lib.publishing import checkpoint
+from lib.settings import read_task
+from scripts.evaluate import main
 from tests.conftest import REPOSITORY
+
+
+def save(folder: Path, task: Task) -> Path:
+    checkpoint.save(folder / "w.pt", checkpoint.untrained(task, PRESETS["tiny"]).network, name="tiny", notes={})
+    return folder / "w.pt"
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "w.pt"
-    checkpoint.save(path, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny", notes={})
-    return path
+    return save(tmp_path_factory.mktemp("weights"), BRATS)
 
 
 def evaluate(data: Path, model: Path, *more: str) -> subprocess.CompletedProcess[str]:
     script = str(REPOSITORY / "scripts" / "evaluate.py")
     command = [sys.executable, script, "--data", str(data), "--model", str(model), *more]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, folder: Path, model: Path, *more: str) -> str:
+    """The sentence with which the script ends; in this process, which has imported torch already."""
+    options = ["--data", "{}/data", *more]  # of an option given twice the last counts
+    arguments = ["evaluate.py", "--model", str(model), *(text.format(folder) for text in options)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(InputError) as refused:
+        main()
+    assert len(str(refused.value).splitlines()) == 1
+    return str(refused.value)
 
 
 def test_an_evaluation_writes_summary_cases_and_a_page_that_needs_nothing_else(
@@ -37,6 +55,9 @@ def test_an_evaluation_writes_summary_cases_and_a_page_that_needs_nothing_else(
     write_phantom(phantom, tmp_path / "data", "poor", modalities=["t2", "flair"])
     done = evaluate(tmp_path / "data", weights, "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
+    assert "2/2" in done.stderr
+    assert "| t2 flair | 2 |" in done.stdout
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["cases.csv", "report.html", "summary.json"]
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert [len(e["modalities"]) for e in summary["subsets"]] == [4] + [3] * 4 + [2] * 6 + [1] * 4
     assert all(set(e) == {"modalities", "WT", "TC", "ET"} for e in summary["subsets"])
@@ -51,25 +72,73 @@ def test_an_evaluation_writes_summary_cases_and_a_page_that_needs_nothing_else(
     assert page.count("<tr class='subset'>") == 15
     assert page.count("data:image/png;base64,") == 2
     assert "http" not in page
-    assert "src='/" not in page
+
+
+def test_another_task_is_evaluated_with_its_own_modalities_and_regions(tmp_path: Path) -> None:
+    file = REPOSITORY / "configs" / "tasks" / "stroke.toml"
+    task = read_task(file)
+    write_phantom(make_organ(task, seed=1, shape=(32, 32, 24)), tmp_path / "data", "case")
+    done = evaluate(tmp_path / "data", save(tmp_path, task), "--task", str(file), "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [e["modalities"] for e in summary["subsets"]] == [["dwi", "adc"], ["dwi"], ["adc"]]
+    assert set(summary["average"]) == set(summary["aurc"]) == {"infarct"}
+    assert "et_rule" not in summary
+
+
+def test_listed_studies_alone_are_measured_and_without_a_folder_only_printed(
+    phantom: Phantom, weights: Path, tmp_path: Path
+) -> None:
+    for name in ("one", "other"):
+        write_phantom(phantom, tmp_path / "data", name, modalities=["flair"])
+    (tmp_path / "ids.txt").write_text("other\n")
+    done = evaluate(tmp_path / "data", weights, "--studies", str(tmp_path / "ids.txt"), "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert "mean of 1 studies" in done.stdout
+    assert "AURC: WT n/a" in done.stdout  # no study has all modalities
+    assert {p.name for p in tmp_path.iterdir()} == {"data", "ids.txt"}
 
 
 @pytest.mark.parametrize(
-    ("listed", "sentence"), [("zebra\n", "list ids.txt names zebra"), ("# none\n", "list ids.txt names no study")]
+    ("listed", "sentence"),
+    [
+        ("zebra\n", "list ids.txt names zebra, which are not among the 2 studies found"),
+        ("# none\n", "list ids.txt names no study"),
+        ("bare\nwhole\n", "list ids.txt names bare, expected only studies with a label"),
+    ],
 )
 def test_a_wrong_list_is_refused_before_anything_is_computed(
-    phantom: Phantom, weights: Path, tmp_path: Path, listed: str, sentence: str
+    phantom: Phantom, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: str, sentence: str
 ) -> None:
     write_phantom(phantom, tmp_path / "data", "whole")
+    write_phantom(phantom, tmp_path / "data", "bare", label=False)
     (tmp_path / "ids.txt").write_text(listed)
-    done = evaluate(tmp_path / "data", weights, "--list", str(tmp_path / "ids.txt"), "--out", str(tmp_path / "out"))
-    assert done.returncode != 0
-    assert sentence in done.stderr
+    options = ["--studies", "{}/ids.txt", "--out", "{}/out"]
+    assert sentence in refusal(monkeypatch, tmp_path, weights, *options)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_without_labels_is_refused(phantom: Phantom, weights: Path, tmp_path: Path) -> None:
-    write_phantom(phantom, tmp_path / "data", "whole", label=False)
-    done = evaluate(tmp_path / "data", weights)
-    assert "holds no study with a label" in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--data", "{}/bare"], "bare holds no study with a label, expected at least one"),
+        (["--data", "{}/nowhere"], "nowhere"),
+        (["--model", "{}/nowhere.pt"], "nowhere.pt do not exist, expected a checkpoint file"),
+        (["--device", "abacus"], "device is 'abacus', expected one of cpu"),
+        (["--window", "8"], "window is 8 voxels, expected 32 to 512"),
+        (["--out", "{}/data/bare_t1.nii.gz"], "cannot be made (File exists), expected a folder to write to"),
+    ],
+)
+def test_bad_input_is_refused_with_one_sentence(
+    phantom: Phantom, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[str], sentence: str
+) -> None:
+    write_phantom(phantom, tmp_path / "bare", "bare", label=False, modalities=["t1"])
+    write_phantom(phantom, tmp_path / "data", "bare", modalities=["t1"])
+    assert sentence in refusal(monkeypatch, tmp_path, weights, *more)
+
+
+def test_the_user_sees_a_sentence_and_no_traceback(weights: Path, tmp_path: Path) -> None:
+    done = evaluate(tmp_path / "nowhere", weights)
+    assert done.returncode != 0
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.strip().splitlines()) == 1

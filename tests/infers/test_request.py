@@ -38,3 +38,10 @@ def test_a_list_of_devices_as_the_options_panel_has_it_means_the_first() -> None
 def test_a_wrong_parameter_is_named_with_what_was_expected(wrong: dict[str, object], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         read_request(wrong, BRATS)
+
+
+@pytest.mark.parametrize("value", [{"t1": "a", "flair": "b.nii.gz"}, '{"t1": "a", "flair": "b.nii.gz"}'])
+def test_a_request_can_say_itself_which_image_is_which_modality(value: object) -> None:
+    request = read_request({"modalities": value}, BRATS)
+    assert request.modalities == ("t1", "flair")
+    assert request.named == {"t1": "a", "flair": "b.nii.gz"}

@@ -4,14 +4,25 @@ import gzip
 from pathlib import Path
 
 import nibabel as nib
+import nrrd
 import numpy as np
 import pytest
+import SimpleITK
 
 from lib.ccsd.task import BRATS
 from lib.errors import GridMismatchError, InputError
 from lib.phantoms.phantom import Phantom
 from lib.studies.labels import normalise_label, read_label
-from lib.studies.volumes import Grid, read_grid, read_study, read_volume, write_volume
+from lib.studies.sources import Source
+from lib.studies.volumes import (
+    Grid,
+    read_grid,
+    read_source,
+    read_stack_grid,
+    read_study,
+    read_volume,
+    write_volume,
+)
 
 
 def save(path: Path, data: np.ndarray, affine: np.ndarray | None = None) -> Path:
@@ -46,6 +57,89 @@ def test_a_broken_image_gives_one_sentence_that_names_it(tmp_path: Path, name: s
     with pytest.raises(InputError) as caught:
         read_volume(tmp_path / name)
     assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def nrrd_by_simpleitk(path: Path, data: np.ndarray) -> SimpleITK.Image:
+    """A NRRD file written by another program than the one that reads it."""
+    picture = SimpleITK.GetImageFromArray(data.transpose(2, 1, 0))
+    picture.SetSpacing((0.9, 1.1, 4.0))
+    picture.SetOrigin((5.0, -7.0, 11.0))
+    picture.SetDirection((0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0))
+    SimpleITK.WriteImage(picture, str(path))
+    return picture
+
+
+def test_a_nrrd_file_has_the_voxels_and_the_place_that_its_writer_gave_it(tmp_path: Path) -> None:
+    data = image()
+    written = nrrd_by_simpleitk(tmp_path / "x.nrrd", data)
+    volume = read_volume(tmp_path / "x.nrrd")
+    assert np.array_equal(volume.data, data)
+    for index in ((0, 0, 0), (1, 0, 0), (0, 2, 0), (3, 4, 5)):
+        lps = np.array(written.TransformIndexToPhysicalPoint(index))
+        assert np.allclose((volume.grid.affine @ [*index, 1])[:3], lps * [-1, -1, 1], atol=1e-5)
+
+
+@pytest.mark.parametrize("last", [True, False], ids=["channels last", "channels first"])
+def test_a_channel_of_a_nrrd_file_is_found_wherever_its_axis_is(tmp_path: Path, last: bool) -> None:
+    data = image((6, 7, 8, 4))
+    directions = np.diag([2.0, 1.0, 3.0])
+    none = np.full((1, 3), np.nan)  # written as `none`: an axis that is not in space
+    header = {
+        "space": "right-anterior-superior",
+        "space directions": np.concatenate([directions, none] if last else [none, directions]),
+        "space origin": [1.0, 2.0, 3.0],
+    }
+    nrrd.write(str(tmp_path / "x.nrrd"), data if last else np.moveaxis(data, -1, 0), header)
+    grid, channels = read_stack_grid(tmp_path / "x.nrrd")
+    assert (grid.shape, channels, grid.spacing.tolist()) == ((6, 7, 8), 4, [2.0, 1.0, 3.0])
+    assert np.array_equal(read_volume(tmp_path / "x.nrrd", 2).data, data[..., 2])
+
+
+def test_a_channel_of_a_nifti_file_is_read_alone(tmp_path: Path) -> None:
+    data = image((6, 7, 8, 4))
+    path = save(tmp_path / "x.nii.gz", data)
+    assert np.array_equal(read_source(Source(path, channel=3)).data, data[..., 3])
+    with pytest.raises(InputError, match=r"x\.nii\.gz has 4 channels, expected one with the number 4"):
+        read_source(Source(path, channel=4))
+
+
+BROKEN_NRRD = {
+    "text": (b"not an image", "cannot be read as a NRRD image"),
+    "no place": (
+        b"NRRD0004\ntype: float\ndimension: 3\nsizes: 4 4 4\nencoding: raw\nendian: little\n\n",
+        "has no space",
+    ),
+    "elsewhere": (
+        b"NRRD0004\ntype: float\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 4 4\nencoding: raw\n"
+        b"endian: little\nspace directions: (1,0,0) (0,1,0) (0,0,1)\nspace origin: (0,0,0)\ndata file: /etc/passwd\n\n",
+        "keeps its voxels in another file",
+    ),
+    "huge": (
+        b"NRRD0004\ntype: float\ndimension: 3\nspace: left-posterior-superior\nsizes: 9000 9000 9000\nencoding: raw\n"
+        b"endian: little\nspace directions: (1,0,0) (0,1,0) (0,0,1)\nspace origin: (0,0,0)\n\n",
+        "declares shape",
+    ),
+    "short": (
+        b"NRRD0004\ntype: float\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 4 4\nencoding: raw\n"
+        b"endian: little\nspace directions: (1,0,0) (0,1,0) (0,0,1)\nspace origin: (0,0,0)\n\nabcd",
+        "is damaged",
+    ),
+    "flat": (
+        b"NRRD0004\ntype: float\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 4 4\nencoding: raw\n"
+        b"endian: little\nspace directions: (1,0,0) (0,1,0) (0,2,0)\nspace origin: (0,0,0)\n\n",
+        "no usable position",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN_NRRD)
+def test_a_broken_nrrd_file_gives_one_sentence_that_names_it(tmp_path: Path, kind: str) -> None:
+    content, sentence = BROKEN_NRRD[kind]
+    (tmp_path / "x.nrrd").write_bytes(content)
+    with pytest.raises(InputError, match=sentence) as caught:
+        read_volume(tmp_path / "x.nrrd")
+    assert str(caught.value).startswith("x.nrrd")
     assert "\n" not in str(caught.value)
 
 

@@ -1,0 +1,98 @@
+"""NRRD headers, as Slicer and OHIF write them -> grids, and their voxels (http://teem.sourceforge.net/nrrd)."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import nrrd  # type: ignore[import-untyped]  # pynrrd has no types
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.errors import InputError
+from lib.studies.grid import Grid, checked_affine, checked_shape
+
+# Signs that turn the axes of a NRRD `space` into RAS+.
+_TO_RAS = {
+    "right-anterior-superior": (1, 1, 1),
+    "ras": (1, 1, 1),
+    "left-anterior-superior": (-1, 1, 1),
+    "las": (-1, 1, 1),
+    "left-posterior-superior": (-1, -1, 1),
+    "lps": (-1, -1, 1),
+}
+_FAILURES = (nrrd.NRRDError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError, zlib.error)
+
+
+def read_nrrd_header(path: Path) -> dict[str, Any]:
+    """The header's fields as pynrrd gives them.
+
+    Raises:
+        InputError: no readable NRRD header, or voxels in another file.
+    """
+    try:
+        header: dict[str, Any] = dict(nrrd.read_header(str(path)))
+    except _FAILURES as error:
+        raise InputError(f"{path.name} cannot be read as a NRRD image ({_first_line(error)})") from error
+    if "data file" in header or "datafile" in header:
+        raise InputError(f"{path.name} keeps its voxels in another file, expected them in the same file")
+    return header
+
+
+def nrrd_grid(path: Path) -> tuple[Grid, int]:
+    """The grid of a NRRD file and its number of channels (1 for a 3D image).
+
+    Raises:
+        InputError: not a 3D image, or one of several channels, in a known space.
+    """
+    header = read_nrrd_header(path)
+    sizes = tuple(int(n) for n in header.get("sizes", ()))
+    space = str(header.get("space", "")).lower()
+    if space not in _TO_RAS:
+        raise InputError(
+            f"{path.name} has {f'the space {space}' if space else 'no space'}, expected one of {list(_TO_RAS)}"
+        )
+    try:
+        directions = np.array(header["space directions"], dtype=np.float64)  # (axes, 3), a row of NaN: no space axis
+        origin = np.array(header["space origin"], dtype=np.float64)
+    except (KeyError, ValueError, TypeError):
+        raise InputError(f"{path.name} has no space directions and space origin, expected both") from None
+    if directions.shape != (len(sizes), 3) or origin.shape != (3,):
+        raise InputError(f"{path.name} has space directions of shape {directions.shape}, expected three axes in space")
+    spatial = ~np.isnan(directions).any(axis=1)
+    channels = [n for n, s in zip(sizes, spatial, strict=True) if not s]
+    if spatial.sum() != 3 or len(channels) > 1:
+        raise InputError(f"{path.name} has sizes {sizes}, expected a 3D image")
+    affine = np.eye(4)
+    affine[:3, :3] = directions[spatial].T
+    affine[:3, 3] = origin
+    affine = np.diag([*_TO_RAS[space], 1.0]) @ affine
+    shape = checked_shape(path.name, tuple(n for n, s in zip(sizes, spatial, strict=True) if s))
+    count = channels[0] if channels else 1
+    if count > 1:
+        checked_shape(path.name, (shape[0], shape[1], shape[2] * count))
+    return Grid(shape, checked_affine(path.name, affine)), count
+
+
+def nrrd_values(path: Path) -> NDArray[np.generic]:
+    """Voxels with the channel axis, where there is one, last: (D, H, W) or (D, H, W, C). Call `nrrd_grid` before, it
+    checks the declared size.
+
+    Raises:
+        InputError: a damaged file.
+    """
+    header = read_nrrd_header(path)
+    try:
+        data, _ = nrrd.read(str(path), index_order="F")
+    except _FAILURES as error:
+        raise InputError(f"{path.name} is damaged: its voxels cannot be read ({_first_line(error)})") from error
+    directions = np.array(header["space directions"], dtype=np.float64)
+    free = np.flatnonzero(np.isnan(directions).any(axis=1))
+    return np.moveaxis(data, int(free[0]), -1) if len(free) else data
+
+
+def _first_line(error: BaseException) -> str:
+    text = re.sub(r"\s+", " ", str(error)).strip()
+    return text[:200] or type(error).__name__

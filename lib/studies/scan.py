@@ -1,0 +1,120 @@
+"""Folders -> the images of each study, found and read as far as recognising them needs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lib.errors import InputError, NotFoundError
+from lib.studies import names
+from lib.studies.candidates import Candidate, folder_channels, knows_brains, of_file, of_series
+from lib.studies.dicom import dicom_files, group_series, is_dicom_file, same_study
+from lib.studies.grouping import Bundle, bundle
+
+logger = logging.getLogger(__name__)
+
+IGNORED_FOLDERS = {"labels", "labelsTr", "labelsTs"}  # MONAI Label's, and the Decathlon's
+
+
+@dataclass(frozen=True)
+class Found:
+    """The images of one study, before any is chosen."""
+
+    id: str
+    folder: Path
+    candidates: tuple[Candidate, ...]
+    label: Path | None = None
+
+
+def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()) -> list[Found]:
+    """All studies under a folder, recursively, sorted by id. Where an id comes twice, the path goes in front.
+
+    Raises:
+        NotFoundError: `root` is no folder.
+    """
+    if not root.is_dir():
+        raise NotFoundError(f"studies folder {root} does not exist")
+    found: list[Found] = []
+    dicom: list[Path] = []
+    for folder, subfolders, files in os.walk(root):
+        subfolders[:] = sorted(f for f in subfolders if f not in IGNORED_FOLDERS and not f.startswith("."))
+        paths = [Path(folder, file) for file in sorted(files)]
+        images = [p for p in paths if names.is_image_file(p)]
+        dicom += [p for p in paths if p not in images and is_dicom_file(p)] if len(images) < len(paths) else []
+        found += [_found(b, modalities) for b in _bundles(Path(folder), images, modalities, channels)]
+    found += _dicom_studies(dicom, modalities)
+    return sorted(_told_apart(found, root), key=lambda f: f.id)
+
+
+def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()) -> Found:
+    """The study that an image, a DICOM file or a folder of DICOM files belongs to.
+
+    Raises:
+        NotFoundError: no such file.
+        InputError: a folder that does not hold exactly one DICOM study, or a file that is no image.
+    """
+    if image.is_dir():
+        found = _dicom_studies(_dicom_under(image), modalities)
+        if len(found) != 1:
+            raise InputError(f"folder {image.name} holds {len(found)} DICOM studies, expected one")
+        return found[0]
+    if not image.is_file():
+        raise NotFoundError(f"image {image.name} does not exist")
+    if names.is_image_file(image):
+        files = [p for p in image.parent.iterdir() if names.is_image_file(p)]
+        bundles = _bundles(image.parent, _alone(image, files, modalities), modalities, channels)
+        return _found(next(b for b in bundles if image in b.images or image == b.label), modalities)
+    if is_dicom_file(image):
+        return next(f for f in _dicom_studies(same_study(image), modalities))
+    raise InputError(f"{image.name} is no image, expected {', '.join(names.IMAGE_EXTENSIONS)} or DICOM")
+
+
+def _bundles(folder: Path, images: Iterable[Path], modalities: Sequence[str], channels: Sequence[str]) -> list[Bundle]:
+    images = list(images)
+    if not images:
+        return []
+    order = channels or folder_channels(folder)
+    return bundle(folder, images, modalities, channels=order, numbers_known=bool(order) or not knows_brains(modalities))
+
+
+def _found(held: Bundle, modalities: Sequence[str]) -> Found:
+    found = [c for path, name in held.images.items() for c in of_file(path, name, modalities, channels=held.channels)]
+    return Found(held.id, held.folder, tuple(found), held.label)
+
+
+def _alone(image: Path, files: list[Path], modalities: Sequence[str]) -> list[Path]:
+    """In the system's folder for temporary files, where strangers' uploads lie side by side, only files of the image's
+    own strict case; elsewhere all files."""
+    if image.parent.resolve() != Path(tempfile.gettempdir()).resolve():
+        return files
+    case = names.parse(image, modalities).case
+    return [f for f in files if f == image or names.parse(f, modalities).case == case]
+
+
+def _dicom_studies(paths: Sequence[Path], modalities: Sequence[str]) -> list[Found]:
+    studies: dict[str, list[Candidate]] = defaultdict(list)
+    folders: dict[str, Path] = {}
+    for series in group_series(paths):
+        studies[series.study_uid].append(of_series(series, modalities))
+        folders.setdefault(series.study_uid, series.slices[0].path.parent)
+    return [Found(uid, folders[uid], tuple(found)) for uid, found in studies.items()]
+
+
+def _dicom_under(root: Path) -> list[Path]:
+    return [p for folder, _, _ in os.walk(root) for p in dicom_files(Path(folder))]
+
+
+def _told_apart(found: Sequence[Found], root: Path) -> list[Found]:
+    """Studies of the same id get their folder's path in front, `/` written as `__`."""
+    count = Counter(f.id for f in found)
+    return [f if count[f.id] == 1 else replace(f, id=_with_path(f, root)) for f in found]
+
+
+def _with_path(found: Found, root: Path) -> str:
+    parts = list(found.folder.relative_to(root).parts)
+    return "__".join(parts if parts and parts[-1] == found.id else [*parts, found.id])

@@ -1,0 +1,149 @@
+"""The words of free-form names and series descriptions: data for `words`, no logic.
+
+Collected from protocol trees of Siemens, GE and Philips, TCIA collections (TCGA-GBM, UPENN-GBM, CPTAC, REMBRANDT) and
+reports in English, German, French, Spanish, Italian, Dutch, Portuguese, Chinese and Japanese.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from lib.studies.guess import FLAIR, T1, T2
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+SEQUENCE_WORDS: Mapping[str, str] = {
+    **dict.fromkeys(("t1", "t1w", "t1wi", "t1weighted", "t1n", "ct1", "ct1w", "ct1wi", "mprage", "bravo"), T1),
+    **dict.fromkeys(("spgr", "fspgr", "irfspgr", "irspgr", "vibe", "tfl3d", "t1c", "t1ce", "t1gd", "t1km"), T1),
+    **dict.fromkeys(("t2", "t2w", "t2wi", "t2weighted"), T2),
+    **dict.fromkeys(("flair", "fla", "darkfluid", "t2flair", "t2f"), FLAIR),
+}
+CONTRAST_IN_SEQUENCE = {"ct1", "ct1w", "ct1wi", "t1c", "t1ce", "t1gd", "t1km"}
+
+AFTER_CONTRAST = _words(
+    """post postcontrast postgad postgd postkm postcm contrast contraste contrasto contrasted kontrast
+    kontrastmittel gad gado gadolinium gadolinio gadolinum gd gdpa gddtpa dtpa ce km cm mdc pdc gadavist
+    gadovist dotarem magnevist multihance prohance omniscan clariscan vueway elucirem gadobutrol gadoterate
+    gadopiclenol optimark ablavar civ enhanced enh"""
+)
+BEFORE_CONTRAST = _words(
+    """pre precontrast pregad pregd prekm noncontrast nocontrast noncon without wo ohne sans senza sin zonder sem
+    unenhanced plain nativ native nativa natif nc nce noce nogad nogd prae"""
+)
+PLANES = _words("ax axi axial tra trans transversal transverse sag sagittal cor coronal obl oblique")
+# Words that may stand inside a longer word without a gap (AXT1POST), where that word also names a sequence.
+GLUED = PLANES | _words(
+    """3d 2d fs fatsat fat sat se tse fse frfse ffe tfe fl flash gre ir irse ge iso space spc cube vista blade
+    propeller tirm brain head mr wip post pre gad gado gd km ce contrast postgad precontrast postcontrast nativ
+    pos we dixon thin hr hires std"""
+)
+NEUTRAL = GLUED | _words(
+    """mri axials sags cors neuro skull routine clear sense grappa ipat p2 p3 w weighted weight with and mit und vol
+    volume high res resolution norm dis2d dis3d nd flow comp fc mt mtc brainlab stealth navi navigation drive prop
+    isotropic spir spair"""
+)
+
+# Reason -> words. A name that has one of them is not taken, whatever else it says.
+# Where it has several, the reason that stands first here is given.
+REFUSALS: Mapping[str, frozenset[str]] = {
+    "perfusion by spin labelling": _words("asl pcasl pasl 3dasl"),
+    "a localiser": _words(
+        """localizer localiser localisation localization lokalizer lokalisator loc locator scout survey topogram aahead
+        aahscout 3plane smartbrain planscan repere"""
+    ),
+    "a calibration scan": _words(
+        "calibration cal refscan coilsense shim fieldmap fmap b0map b1map senserefscan prescan"
+    ),
+    "diffusion": _words(
+        """dwi dw diff diffusion difusion dti adc eadc dadc trace tracew tensor noddi hardi mddw b0 b800 b1000
+        colfa tractography resolve dki ivim isodwi ddiffusion"""
+    ),
+    "perfusion": _words(
+        """perf perfusion perfusie dsc dce pwi cbf cbv rcbv rcbf mtt ttp tmax ktrans dynamic dynamics dynamisch dyn
+        bolus"""
+    ),
+    "susceptibility-weighted or T2*": _words(
+        "swi swan swip t2star hemo haemo heme haem qsm venobold susceptibility sw medic"
+    ),
+    "angiography": _words("tof mra mrv angio angiography venogram venography inhance tricks twist pca arteries cemra"),
+    "spectroscopy": _words("mrs csi spectro spectroscopy svs mrsi probe press"),
+    "functional imaging": _words("bold fmri rsfmri resting restingstate func task"),
+    "a subtraction": _words("sub subs subtraction subtracted subtract subtr subtrahiert subtraktion"),
+    "a reformat": _words(
+        """mpr mprs mip mips minip mpvr reformat reformats reformatted reform rfmt projection mpt vrt rendering
+        curved"""
+    ),
+    "a screen capture or report": _words(
+        "screensave screenshot screen report zipreport phoenix summary kiosk fused fusion overlay posdisp"
+    ),
+    "a mask or segmentation": _words(
+        """mask seg segmentation segmented label labels roi rois contour contours annotation lesionmask tumormask
+        brainmask dseg"""
+    ),
+    "a steady-state image": _words("ciss ciss3d fiesta trufi trufisp bffe balanced"),
+    "a fat- or short-TI inversion image": _words("stir"),
+    "proton density": _words("pd pdw proton"),
+    "an inversion variant": _words("mp2rage psir fgatir dir inv1 inv2 uni unit1 edge"),
+    "a map": _words("map maps mapping t1map t2map pdmap relaxometry r2 r2star symri magic mdme synthetic mtr ihmt"),
+    "a phase image": _words("phase pha ph real imaginary imag"),
+    "molecular imaging": _words("cest apt mre elastography"),
+    "echo-planar: diffusion, perfusion or functional": _words("epi ep2d ep"),
+}
+PERFUSION = "perfusion"  # the only refusal during which contrast agent is injected
+
+BODY_PARTS = _words(
+    """spine cspine tspine lspine cspn hws bws lws cervical thoracic lumbar lumb sacrum wholespine neck hals orbit
+    orbits orbita orbitae pituitary sella hypophysis hypophyse iac iacs iam iams cpa tmj parotid sinus sinuses
+    knee knie hip shoulder abdomen liver leber prostate prostata pelvis becken breast cardiac heart wrist ankle
+    foot myelo"""
+)
+BRAIN_WORDS = _words("brain head hirn schadel kopf cerebral cerebrum cranium crane cabeza whole")
+
+_WITHOUT = "(?:without|wo|ohne|sans|sin|zonder)"
+_AGENT = (
+    r"(?:contrast\w*|contraste|kontrast\w*|contrasto|gad\w*|gd|ce|km|cm|mdc|pdc|civ|agent|inj\w*|dotarem|con(?=\s|$))"
+)
+# Applied in this order to the lower-case text: patterns of several words or signs -> one word of the lists above.
+PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), f" {word} ")
+    for pattern, word in (
+        ("非造影|非增强|非增強", "noncontrast"),
+        ("造影|增强|增強", "postcontrast"),
+        ("平扫|平掃|単純", "plain"),
+        (r"(?<=[a-z0-9])-c(?![a-z0-9+])", "eitherway"),  # T1-C: minus contrast agent, or a hyphen and a C?
+        (r"(?:^|(?<=\s))-c(?![a-z0-9])", "noncontrast"),
+        (r"(?<=\s)-\sc(?![a-z0-9])|(?<=\s)-(?:ce|gd|gad|km|contrast)(?![a-z0-9])", "eitherway"),
+        (r"(?<![a-z0-9])c\s?-(?=\s|$)", "noncontrast"),
+        (r"^sub-[a-z0-9]+|(?:^|(?<=\s))sub\s?\d\w*", ""),  # a subject, not a subtraction
+        (r"t2\s?-?\s?(?:\*|star)w?(?![a-z])", "t2star"),
+        (r"mp-?2-?rage", "mp2rage"),
+        (r"(?<![a-z])(?:rs)?f\s?mri(?![a-z])", "fmri"),  # capitals in the middle of a word have been set apart
+        (r"(?<![a-z])p\s?c?\s?asl(?![a-z])", "asl"),
+        (r"pos\s?disp", "posdisp"),
+        (r"m-?p[\s-]?rage", "mprage"),
+        (r"ir-f?spgr", "irfspgr"),
+        (r"dark[\s-]?fluid", "darkfluid"),
+        (r"fat[\s-]?sat\w*", "fatsat"),
+        (r"(?:3|three|tri)[\s-]?pl(?:ane|\b)\w*", "3plane"),
+        (r"(?<![a-z])(?:c|t|l)[\s-]spine", "spine"),
+        (r"\bw\s?/\s?o(?:ut)?\b|\bw-o\b", " wo "),
+        (r"\bww/?o\b|\bw\s*[&+/]?\s*wo\b", "wwo"),
+        (rf"\b(?:with|mit|avec|con|met)\b[\s&+/]*(?:and|und|et|y|en)?[\s&+/]*\b{_WITHOUT}\b", "wwo"),
+        (r"\bwo\s*(?:[&+/]|and)?\s*(?:w|with)\b", "wwo"),
+        (r"\bpost[\s-]?(?:op|surg|rt|xrt|treat|tx|chemo|fossa|proc|rad|ther|resect|biops)\w*", ""),
+        (r"\bpre[\s-]?(?:op|surg|rt|treat|tx|chemo|scan|rad|ther|biops|sat)\w*", ""),
+        (r"\b(?:no|non|without|wo|ohne|sans)[\s-]*(?:fs|fatsat|fat|gap|sat|sense|motion|flow|cs|norm|filt|mt)\w*", ""),
+        (rf"\b(?:no|non|not|kein|without|wo|ohne|sans|senza|sin|zonder|sem|pre|before|vor|avant|antes|prima|voor|o)"
+         rf"[\s./-]*(?:(?:de|di|iv)[\s-]+)?{_AGENT}(?![a-z])", "noncontrast"),
+        (rf"\b(?:post|with|after|nach|mit|avec|apres|con|dopo|despues|met|na|com|apos|pos|w|m|n)"
+         rf"[\s./-]*(?:(?:de|di|iv)[\s-]+)?{_AGENT}(?![a-z])", "postcontrast"),
+        (r"\+\s*(?:c|ce|gd|gad\w*|km|cm|mdc|contrast\w*|kontrast\w*)(?![a-z])", "postcontrast"),
+        (r"(?<![a-z0-9])(?:c|ce|gd|gad|km)\s?\+", "postcontrast"),
+        (r"\bb\s?=?\s?(?:0|50|100|500|600|700|800|1000|1500|2000|3000)\b", "dwi"),
+        (r"\bt1\s?-?w?\s?maps?\b|\bt2\s?-?w?\s?maps?\b", "map"),
+    )
+)  # fmt: skip
