@@ -33,8 +33,8 @@ _KEYWORDS = re.findall(
     SeriesDescription ProtocolName SequenceName ScanningSequence SequenceVariant ScanOptions MRAcquisitionType
     RepetitionTime EchoTime InversionTime FlipAngle ContrastBolusAgent ContrastBolusVolume DiffusionBValue
     AngioFlag BodyPartExamined StudyDescription RequestedProcedureDescription AcquisitionDate SeriesDate
-    StudyDate AcquisitionTime AcquisitionDateTime ContentTime SeriesTime InstanceNumber ImagePositionPatient ImageOrientationPatient
-    PixelSpacing Rows Columns SliceThickness NumberOfFrames SamplesPerPixel PhotometricInterpretation""",
+    StudyDate AcquisitionTime AcquisitionDateTime ContentTime SeriesTime InstanceNumber ImagePositionPatient
+    ImageOrientationPatient PixelSpacing Rows Columns NumberOfFrames SamplesPerPixel""",
 )
 
 
