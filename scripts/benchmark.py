@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +43,8 @@ def main() -> None:
     machine = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     print(f"{platform.machine()}, {machine}, torch {torch.__version__}, {arguments.preset}, {arguments.edge}^3\n")
     _method(setting)
-    _over_n(arguments)
+    if arguments.max_n:
+        _over_n(arguments)
 
 
 def _method(setting: Setting) -> None:
@@ -92,11 +93,14 @@ def _in_process(arguments: argparse.Namespace, n: int, per_level: int) -> dict[s
 
 def _one_n(setting: Setting, n: int, per_level: int) -> None:
     duration = step_of_n(setting, n, per_level=per_level)
-    if setting.device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated() / 2**30
-    else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = torch.cuda.max_memory_allocated() / 2**30 if setting.device.type == "cuda" else _peak_gib()
     print(json.dumps({"seconds": duration, "gib": peak}))
+
+
+def _peak_gib() -> float:
+    """Peak resident memory of this process. Not ru_maxrss, which a child inherits from its parent."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) / 2**20 if found else float("nan")
 
 
 def _plot(rows: list[dict[str, object]], path: Path) -> None:
@@ -117,7 +121,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--preset", choices=sorted(PRESETS), default="small")
     parser.add_argument("--edge", type=int, default=80, help="voxels an edge of the crops")
     parser.add_argument("--n-edge", type=int, default=48, help="the same for the cost over N")
-    parser.add_argument("--max-n", type=int, default=8)
+    parser.add_argument("--max-n", type=int, default=8, help="0: leave out the cost over N")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--plot", type=Path, help="PNG to write")

@@ -38,7 +38,7 @@ def render(
     legend = ", ".join(f"<b style='color:{_colour(i)}'>{escape(g)}</b>" for i, g in enumerate(task.regions))
     parts = [
         f"<h1>{escape(heading)}</h1>",
-        f"<p>Dice, with HD95 in mm below it, on the studies' own grid. HD95: {escape(DEFINITIONS['average_hd95'])}. "
+        f"<p>Dice, with HD95 in mm below it, on the studies' own grid. HD95: {escape(DEFINITIONS['hd95'])}. "
         "Research use only.</p>",
         _heat_table(summary, task),
         "<h2>Modalities missing</h2>",

@@ -19,8 +19,9 @@ DEFINITIONS = {
     "average": "mean over the subsets of the mean over cases",
     "aurc": "area under (mean Dice with k modalities missing), k = 0..N-1, trapezoid rule, divided by N-1, "
     "so that a flat curve of Dice d scores d",
-    "average_hd95": "the same mean of the 95th percentile Hausdorff distance in mm, the larger direction; "
-    "one of the two empty: 373.13, both: 0",
+    "average_hd95": "the same mean of HD95",
+    "hd95": "95th percentile Hausdorff distance in mm, the larger direction; a region empty in one of the two masks: "
+    "373.13, in both: 0",
     "worsening": "share of (case, subset) pairs whose Dice falls when some one modality is added",
     "worsening_steps": "share of (case, subset, added modality) whose Dice is lower with the modality than without it",
     "worst": "for each number of modalities, the subset with the lowest Dice, as a mean over regions and cases",

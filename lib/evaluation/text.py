@@ -25,7 +25,7 @@ def as_markdown(summary: Mapping[str, Any], task: Task) -> str:
         summary: as `lib.evaluation.summary.summarise` makes it, with `et_rule` (the same again) where the task has it.
     """
     head = f"| modalities | cases | {' | '.join(task.regions)} |"
-    lines = ["Dice (HD95 in mm)\n", head, f"|---|---|{'---|' * len(task.regions)}"]
+    lines = [f"Dice (HD95: {DEFINITIONS['hd95']})\n", head, f"|---|---|{'---|' * len(task.regions)}"]
     for entry, cases in zip(summary["subsets"], summary["cases"], strict=True):
         lines.append(f"| {' '.join(entry['modalities'])} | {cases} | {_cells(entry, task)} |")
     lines.append(f"| **average of {len(summary['subsets'])}** | | {_cells(averages(summary, task), task)} |")
