@@ -15,6 +15,7 @@ from lib.studies.volumes import Grid
 REFERENCE = (255, 255, 255)
 COLOURS = ((70, 190, 90), (220, 60, 60), (250, 220, 60), (80, 160, 250))  # of the regions, in their order
 ZOOM = 2  # pixels a millimetre
+DASH = 3  # pixels of a dash of the reference's contours: where the mask's coincide, both are seen
 
 
 def contour_strip(
@@ -24,7 +25,7 @@ def contour_strip(
     regions: Mapping[str, Sequence[int]],
     grid: Grid,
 ) -> Image.Image:
-    """The images side by side, one axial slice: white for the reference's regions, coloured for the mask's.
+    """The images side by side, one axial slice: dashed white for the reference's regions, coloured for the mask's.
 
     Args:
         images, mask, reference: (D, H, W) on `grid`. Pictures follow the radiological convention (patient's right on
@@ -47,11 +48,12 @@ def contour_strip(
         level = (np.clip(grey / window, 0, 1) * 255).astype(np.uint8)
         tile = np.asarray(Image.fromarray(level).resize((width, height), Image.Resampling.BILINEAR))
         picture = np.repeat(tile[..., None], 3, axis=-1)
-        for colours, label in (((REFERENCE,) * len(regions), reference), (COLOURS, mask)):
+        dashes = (np.add.outer(*map(np.arange, picture.shape[:2])) // DASH) % 2 == 0
+        for colours, label, drawn in ((COLOURS, mask, True), ((REFERENCE,) * len(regions), reference, dashes)):
             for colour, values in zip(colours, regions.values(), strict=False):
                 inside = Image.fromarray(np.isin(cut(label, index), values)).resize((width, height))
                 filled = np.asarray(inside)
-                picture[filled & ~ndimage.binary_erosion(filled)] = colour
+                picture[filled & ~ndimage.binary_erosion(filled) & drawn] = colour
         tiles.append(picture)
     return Image.fromarray(np.concatenate([t[_content(tiles)] for t in tiles], axis=1))
 
