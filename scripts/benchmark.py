@@ -20,11 +20,11 @@ from lib.benchmarks.method import (
     LOGITS,
     PLAIN,
     Setting,
-    forward_of,
+    forwards,
     lattice_against_naive,
     lattice_memory,
     step_of_n,
-    training_step,
+    training_steps,
 )
 from lib.ccsd.network import PRESETS
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _method(setting: Setting) -> None:
-    plain, features, logits = (training_step(setting, losses) for losses in (PLAIN, FEATURES, LOGITS))
+    plain, features, logits = training_steps(setting, (PLAIN, FEATURES, LOGITS))
     lattice, naive = lattice_against_naive(setting)
     memory = lattice_memory(setting)
     print("| what | seconds | ratio |\n|---|---|---|")
@@ -57,11 +57,11 @@ def _method(setting: Setting) -> None:
     print(f"| with HMSD and DMCD on logits, all 15 | {logits:.3f} | {logits / plain:.2f} |")
     print(f"| 15 forwards, a subset each | {naive:.3f} | 1 |")
     print(f"| the lattice of 15 from one encoder pass | {lattice:.3f} | {lattice / naive:.2f} |")
-    whole, encoders = forward_of(setting, 4)
-    for k in (1, 2, 3, 4):
-        one, own = forward_of(setting, k)
+    measured = forwards(setting)
+    whole, encoders = measured[-1]
+    for k, (one, own) in enumerate(measured, start=1):
         print(
-            f"| forward with {k} of 4 modalities, its encoders alone | {one:.3f}, {own:.3f} | "
+            f"| forward with {k} of {len(measured)} modalities, its encoders alone | {one:.3f}, {own:.3f} | "
             f"{one / whole:.2f}, {own / encoders:.2f} |"
         )
     print(f"\nlattice memory: {memory['features']:.0f} MiB of features, {memory['one subset']:.0f} MiB for one subset")
@@ -119,7 +119,7 @@ def _plot(rows: list[dict[str, object]], path: Path) -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", choices=sorted(PRESETS), default="small")
-    parser.add_argument("--edge", type=int, default=80, help="voxels an edge of the crops")
+    parser.add_argument("--edge", type=int, default=128, help="voxels an edge of the crops")
     parser.add_argument("--n-edge", type=int, default=48, help="the same for the cost over N")
     parser.add_argument("--max-n", type=int, default=8, help="0: leave out the cost over N")
     parser.add_argument("--repeats", type=int, default=3)

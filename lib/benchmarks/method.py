@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ LOGITS = LossConfig(distil="logits")
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured: a network on crops of `edge` voxels; the median of `repeats` after one unmeasured run."""
+    """What is measured: a network on crops of `edge` voxels; the median of `repeats` after one unmeasured."""
 
     config: NetworkConfig
     edge: int
@@ -31,20 +32,21 @@ class Setting:
     repeats: int = 3
 
 
-def seconds(run: Callable[[], object], setting: Setting) -> float:
-    """Median seconds of `run`, waiting for the device."""
-    times = []
+def seconds(runs: Sequence[Callable[[], object]], setting: Setting) -> list[float]:
+    """Median seconds of each of `runs`, taken in turn so that the machine's moods touch all; waits for the device."""
+    times: list[list[float]] = [[] for _ in runs]
     for _ in range(setting.repeats + 1):
-        started = time.perf_counter()
-        run()
-        if setting.device.type == "cuda":
-            torch.cuda.synchronize(setting.device)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[1:])
+        for run, of_run in zip(runs, times, strict=True):
+            started = time.perf_counter()
+            run()
+            if setting.device.type == "cuda":
+                torch.cuda.synchronize(setting.device)
+            of_run.append(time.perf_counter() - started)
+    return [statistics.median(of_run[1:]) for of_run in times]
 
 
-def training_step(setting: Setting, losses: LossConfig, *, task: Task = BRATS) -> float:
-    """Seconds of forward, backward and update for one crop with all modalities."""
+def training_steps(setting: Setting, variants: Sequence[LossConfig], *, task: Task = BRATS) -> list[float]:
+    """Seconds of forward, backward and update for one crop with all modalities, with each of the losses."""
     network = _network(setting, task).train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
     volumes = _volumes(setting, network.n)
@@ -52,17 +54,17 @@ def training_step(setting: Setting, losses: LossConfig, *, task: Task = BRATS) -
     present = torch.ones(network.n, dtype=torch.bool)
     generator = torch.Generator().manual_seed(0)
 
-    def step() -> None:
+    def step(losses: LossConfig) -> None:
         terms = objective(network, volumes, regions, present, losses, progress=1.0, generator=generator)
         optimiser.zero_grad(set_to_none=True)
         terms["total"].backward()
         optimiser.step()
 
-    return seconds(step, setting)
+    return seconds([partial(step, losses) for losses in variants], setting)
 
 
 @torch.no_grad()
-def lattice_against_naive(setting: Setting) -> tuple[float, float]:
+def lattice_against_naive(setting: Setting) -> list[float]:
     """Seconds of the logits of all subsets: from one pass of the encoders, and from a forward each."""
     network = _network(setting, BRATS).eval()
     volumes, every = _volumes(setting, network.n), subsets.lattice(subsets.full(network.n))
@@ -77,19 +79,18 @@ def lattice_against_naive(setting: Setting) -> tuple[float, float]:
         for mask in masks:
             network(volumes, mask)
 
-    return seconds(once, setting), seconds(naive, setting)
+    return seconds([once, naive], setting)
 
 
 @torch.no_grad()
-def forward_of(setting: Setting, k: int) -> tuple[float, float]:
-    """Seconds of a forward with k modalities present, and of its encoders alone."""
+def forwards(setting: Setting) -> list[tuple[float, float]]:
+    """Seconds of a forward with 1 to N modalities present, and of its encoders alone."""
     network = _network(setting, BRATS).eval()
     volumes = _volumes(setting, network.n)
-    present = torch.arange(network.n) < k
-    return (
-        seconds(lambda: network(volumes, present), setting),
-        seconds(lambda: network.encode(volumes, present), setting),
-    )
+    masks = [torch.arange(network.n) < k for k in range(1, network.n + 1)]
+    runs = [partial(run, volumes, mask) for mask in masks for run in (network, network.encode)]
+    times = seconds(runs, setting)
+    return list(zip(times[::2], times[1::2], strict=True))
 
 
 @torch.no_grad()
@@ -104,7 +105,7 @@ def lattice_memory(setting: Setting) -> dict[str, float]:
 def step_of_n(setting: Setting, n: int, *, per_level: int) -> float:
     """Seconds of a training step with n modalities; `per_level` 0 takes the full lattice."""
     task = replace_modalities(n)
-    return training_step(setting, replace(FEATURES, per_level=per_level), task=task)
+    return training_steps(setting, [replace(FEATURES, per_level=per_level)], task=task)[0]
 
 
 def replace_modalities(n: int) -> Task:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Literal
 
 import torch
@@ -161,22 +162,21 @@ class CCSDNetwork(nn.Module):
         if len(own) == self.n:
             return torch.cat([slots[m] for m in own], dim=1)
         seen = features.specific[scale] if kind == "specific" else features.shared[scale]
-        mean = torch.stack([seen[m] for m in own]).mean(dim=0)
+        mean = _total(seen, own) / len(own)
         return torch.cat([slots[m] if m in own else mean for m in range(self.n)], dim=1)
 
     def decode(self, features: Features, chosen: Sequence[int]) -> list[Tensor]:
         """Logits (B, R, D, H, W) of each of the chosen subsets."""
-        return [self._decode_one(features, subset) for subset in chosen]
+        return [logits for _, logits in self._decode(features, chosen)]
 
     def lattice(self, features: Features) -> Iterator[tuple[int, Tensor]]:
         """(subset, logits) for every subset of what is available, largest first; one decoder pass each."""
-        for subset in subsets.lattice(features.available):
-            yield subset, self._decode_one(features, subset)
+        return self._decode(features, subsets.lattice(features.available))
 
     def forward(self, volumes: Tensor, present: Tensor) -> Tensor:
         """Segment with exactly the present modalities: (B, N, D, H, W), (N,) bool -> logits (B, R, D, H, W)."""
         features = self.encode(volumes, present)
-        return self._decode_one(features, features.available)
+        return self.decode(features, [features.available])[0]
 
     def _encode_shared(self, volumes: Tensor, own: Sequence[int]) -> list[dict[int, Tensor]]:
         """The shared encoder over the modalities `own`: [{m: (B, C_s, D_s, H_s, W_s)} for each scale s].
@@ -191,14 +191,26 @@ class CCSDNetwork(nn.Module):
         pyramids = {m: self.shared_encoder(volumes[:, m : m + 1]) for m in own}
         return [{m: pyramids[m][s] for m in own} for s in range(len(self.config.widths))]
 
-    def _decode_one(self, features: Features, subset: int) -> Tensor:
-        if subset & ~features.available:
-            raise ValueError(
-                f"subset {subset:b} has modalities that were not encoded, available are {features.available:b}"
-            )
-        scales = range(len(self.config.widths))
-        logits: Tensor = self.decoder([self.fuse(features, subset, scale=s) for s in scales])
-        return logits
+    def _decode(self, features: Features, chosen: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+        """(subset, logits of Z(subset)), with each present modality mixed once for all that are chosen."""
+        parts = [
+            {m: self.decoder.mix_slots(fused, [m], scale=scale) for m, fused in level.items()}
+            for scale, level in enumerate(features.fused)
+        ]
+        for subset in chosen:
+            if subset & ~features.available:
+                raise ValueError(
+                    f"subset {subset:b} has modalities that were not encoded, available are {features.available:b}"
+                )
+            own = subsets.members(subset)
+            absent = [m for m in range(self.n) if m not in own]
+            chosen_parts = [[level[m] for m in own] for level in parts]
+            if absent:
+                for scale, level in enumerate(features.shared):
+                    total = _total(level, own)
+                    part = self.decoder.mix_slots(total, absent, scale=scale, share=1 / len(own))
+                    chosen_parts[scale].append(part)
+            yield subset, self.decoder(chosen_parts)
 
     def _check(self, volumes: Tensor, present: Tensor) -> None:
         if volumes.ndim != 5 or volumes.shape[1] != self.n:
@@ -209,3 +221,7 @@ class CCSDNetwork(nn.Module):
             raise ValueError("no modality is present, expected at least one")
         if any(edge % self.divisor for edge in volumes.shape[2:]):
             raise ValueError(f"edges must be multiples of {self.divisor}, found {tuple(volumes.shape[2:])}")
+
+
+def _total(features: Mapping[int, Tensor], of: Sequence[int]) -> Tensor:
+    return reduce(torch.add, [features[m] for m in of])

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional
 
 from lib.ccsd import subsets
 from lib.ccsd.fusion import FUSIONS
@@ -84,6 +85,15 @@ def test_slots_of_absent_modalities_hold_the_mean_of_the_present_shared_features
     assert torch.equal(slots[0], features.fused[1][0])
     assert torch.allclose(slots[2], mean, atol=1e-6)
     assert torch.equal(slots[2], slots[3])
+
+
+@pytest.mark.parametrize("subset", [0b0001, 0b1010, 0b0111, 0b1111])
+def test_decoding_mixes_the_slots_of_z(network: CCSDNetwork, volumes: torch.Tensor, subset: int) -> None:
+    features = network.encode(volumes, present_of(0b1111))
+    z = [network.fuse(features, subset, scale=s) for s in range(len(network.config.widths))]
+    mixed = [[functional.conv3d(level, mix.weight)] for mix, level in zip(network.decoder.mix, z, strict=True)]
+    plain = network.decoder(mixed)
+    assert torch.allclose(network.decode(features, [subset])[0], plain, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["shared", "specific"])
