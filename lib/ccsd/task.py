@@ -30,12 +30,13 @@ class Task:
         region_labels: name -> the label value that a voxel of this region gets if no later region covers it.
         spacing: voxel size in mm that the network works at.
         aliases: value in a reference label -> the value that it stands for, where other spellings are in use.
+        label_names: other names of labels, as data sets' dataset.json write them -> value.
         cautions: what to tell the user of a mask made without certain modalities.
 
-    Two tasks are equal if a network of the one can serve the other: aliases and cautions do not count.
+    Two tasks are equal if a network of the one can serve the other: aliases, label names and cautions do not count.
 
     Raises:
-        ValueError: a name twice, labels not contiguous, or a region, alias or caution of something unknown.
+        ValueError: a name twice, labels not contiguous, or a region, alias, name or caution of something unknown.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Task:
     region_labels: Mapping[str, int]
     spacing: float = 1.0
     aliases: Mapping[int, int] = field(default_factory=dict, compare=False)
+    label_names: Mapping[str, int] = field(default_factory=dict, compare=False)
     cautions: tuple[Caution, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
@@ -61,11 +63,17 @@ class Task:
                 raise ValueError(f"task {self.name}: region {region} paints label {found}, expected one of {members}")
         if not self.spacing > 0:
             raise ValueError(f"task {self.name}: spacing must be above 0 mm, found {self.spacing}")
-        if not set(self.aliases.values()) <= set(values):
-            raise ValueError(f"task {self.name}: aliases {dict(self.aliases)} must stand for labels of {values}")
+        for kind in ("aliases", "label_names"):
+            if not set((meant := getattr(self, kind)).values()) <= set(values):
+                raise ValueError(f"task {self.name}: {kind} {dict(meant)} must stand for labels of {values}")
         for caution in self.cautions:
             if not caution.without or not set(caution.without) <= set(self.modalities):
                 raise ValueError(f"task {self.name}: caution without {caution.without}, known are {self.modalities}")
+
+    @property
+    def spoken(self) -> dict[str, int]:
+        """Every name of a label -> its value."""
+        return {**self.labels, **self.label_names}
 
     def warnings(self, missing: Iterable[str]) -> list[str]:
         """The sentences that a mask without these modalities carries."""
@@ -119,6 +127,18 @@ BRATS = Task(
     regions={"WT": (NECROTIC, OEDEMA, ENHANCING), "TC": (NECROTIC, ENHANCING), "ET": (ENHANCING,)},
     region_labels={"WT": OEDEMA, "TC": NECROTIC, "ET": ENHANCING},
     aliases={4: ENHANCING},  # BraTS 2018 to 2021 wrote 4
+    label_names={  # the Decathlon's Task01, conversions to nnU-Net, BraTS's own short ones
+        "non-enhancing tumor": NECROTIC,
+        "non-enhancing": NECROTIC,
+        "necrosis": NECROTIC,
+        "NCR": NECROTIC,
+        "NETC": NECROTIC,
+        "edema": OEDEMA,
+        "ED": OEDEMA,
+        "SNFH": OEDEMA,
+        "enhancing": ENHANCING,
+        "ET": ENHANCING,
+    },
     cautions=(
         Caution(("t1ce",), "no t1ce: enhancement cannot be seen, ET and TC are estimates"),
         Caution(("flair", "t2"), "no flair and no t2: the extent of oedema is an estimate"),

@@ -60,7 +60,9 @@ def read_labelled(study: Study, task: Task) -> LabelledStudy:
         raise InputError(f"study {study.id} has no label, expected one beside its images")
     volumes = read_study(study)
     grid = next(iter(volumes.values())).grid
-    reference, _ = read_label(study.label, known=len(task.labels), aliases=task.aliases, reference=grid)
+    reference, _ = read_label(
+        study.label, known=len(task.labels), aliases=task.aliases, names=task.spoken, reference=grid
+    )
     return LabelledStudy(study.id, volumes, reference, grid, prepare(volumes, task.modalities, spacing=task.spacing))
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from lib.ccsd.task import Task
 from lib.errors import InputError
 from lib.files import replacing
+from lib.studies.labels import description_of
 from lib.studies.study import Study
 from lib.training.cases import Case, load_case
 
@@ -55,7 +56,10 @@ def _cached(study: Study, label: Path, task: Task, folder: Path) -> Case:
 def _key(study: Study, label: Path, task: Task) -> str:
     """Changes with the files (name, size, time of change), the task and the format."""
     files = {m: (*_stamp(s.path), s.channel) for m, s in study.sources.items()}
-    content = [FORMAT, files, _stamp(label), task.modalities, task.spacing, dict(task.labels), dict(task.aliases)]
+    values = [dict(task.labels), dict(task.aliases), dict(task.label_names)]
+    described = description_of(label)
+    stamps = [_stamp(label), _stamp(described) if described else None]
+    content = [FORMAT, files, stamps, task.modalities, task.spacing, values]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 

@@ -53,7 +53,7 @@ def load_case(study: Study, label: Path, task: Task) -> Case:
         InputError: an unreadable file, another grid, or label values that the task does not have.
     """
     reference = source_grid(next(iter(study.sources.values())))
-    values, _ = read_label(label, known=len(task.labels), aliases=task.aliases, reference=reference)
+    values, _ = read_label(label, known=len(task.labels), aliases=task.aliases, names=task.spoken, reference=reference)
     prepared = prepare(read_study(study), task.modalities, spacing=task.spacing)
     label_map = prepare_label(values, prepared.frame)
     tumour = torch.nonzero(label_map)
