@@ -15,14 +15,14 @@ from lib.pictures.overlay import overlay
 from lib.settings import read_task
 from lib.studies.labels import read_label
 from lib.studies.study import study_of
-from lib.studies.volumes import read_study
+from lib.studies.volumes import read_asked
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--image", type=Path, required=True, help="any image of the study")
     parser.add_argument("--mask", type=Path, required=True, help="label map on the image's grid")
-    parser.add_argument("--modalities", nargs="+", help="rows of the picture (default: all)")
+    parser.add_argument("--modalities", nargs="+", help="rows of the picture (default: all on the image's grid)")
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS)")
     parser.add_argument("--out", type=Path, required=True, help="PNG to write")
     arguments = parser.parse_args()
@@ -30,10 +30,11 @@ def main() -> None:
     study = study_of(arguments.image, task.modalities)
     if arguments.modalities:
         study = study.restricted(arguments.modalities)
-    volumes = read_study(study, asked=arguments.image)
-    grid = next(iter(volumes.values())).grid
+    volumes, asked = read_asked(study, arguments.image)
+    grid = volumes[asked].grid
+    shown = [m for m in arguments.modalities or study.sources if volumes[m].grid.matches(grid)]
     mask, _ = read_label(arguments.mask, known=len(task.labels), aliases=task.aliases, reference=grid)
-    overlay([volumes[m].data for m in arguments.modalities or study.sources], mask, grid).save(arguments.out)
+    overlay([volumes[m].data for m in shown or [asked]], mask, grid).save(arguments.out)
     print(arguments.out)
 
 

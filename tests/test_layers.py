@@ -16,7 +16,7 @@ ALLOWED = {
     "settings": {"ccsd", "errors"},
     "devices": {"errors"},
     "studies": {"errors"},
-    "preprocessing": {"errors", "studies"},
+    "preprocessing": {"errors", "files", "studies"},
     "phantoms": {"ccsd", *DATA},
     "evaluation": {"ccsd", *DATA},
     "publishing": {"ccsd", "errors", "files"},

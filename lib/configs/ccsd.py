@@ -26,6 +26,8 @@ class CCSD(TaskConfig):
             raise InputError(f"--conf preset: {preset} is not known, expected one of {', '.join(PRESETS)}")
         self.task = read_task(Path(conf["task"])) if conf.get("task") else BRATS
         self.labels = dict(self.task.labels)
+        self.cache = Path(conf.get("cache") or Path.home() / ".cache" / "ccsd")  # studies in common space
+        self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         own = name if self.task == BRATS else f"{name}_{self.task.name}"  # weights of one task never serve another
         self.model = ServedModel(
             published=Path(model_dir, f"{own}.pt"),
@@ -35,7 +37,7 @@ class CCSD(TaskConfig):
         )
 
     def infer(self) -> CCSDInferTask:
-        return CCSDInferTask(self.model)
+        return CCSDInferTask(self.model, cache=self.cache)
 
     def trainer(self) -> CCSDTrainTask:
         return CCSDTrainTask(self.model, stats_file=Path(self.model_dir, "train_stats.json"))

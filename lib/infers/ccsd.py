@@ -1,4 +1,4 @@
-"""The infer task `ccsd`: image id -> study -> preparation -> network(subset) -> mask on the asked grid -> answer."""
+"""The infer task `ccsd`: image id -> study -> common space -> network(subset) -> mask on the asked grid -> answer."""
 
 from __future__ import annotations
 
@@ -20,29 +20,41 @@ from torch import Tensor
 from lib.ccsd import subsets
 from lib.ccsd.task import Task
 from lib.evaluation.predict import WindowConfig, predict
-from lib.infers.request import InferRequest, read_request
+from lib.infers.answer import describe
+from lib.infers.request import EXTENSIONS, InferRequest, read_request
 from lib.preprocessing.prepare import Prepared, prepare
+from lib.preprocessing.raw import MODES, RawResult
+from lib.preprocessing.raw_cache import cached_common_space
 from lib.publishing.checkpoint import UNTRAINED, Checkpoint
 from lib.publishing.served import ServedModel
 from lib.studies import names
 from lib.studies.study import Study, study_of
-from lib.studies.volumes import Grid, read_study, write_volume
+from lib.studies.volumes import Grid, read_asked, write_volume
 
 logger = logging.getLogger(__name__)
 
-UNTRAINED_WARNING = "untrained weights: no model is published yet, this mask is meaningless"
-
 
 class CCSDInferTask(InferTask):
-    """Segments the study that an image belongs to, with whatever modalities it has."""
+    """Segments the study that an image belongs to, with whatever modalities it has.
 
-    def __init__(self, model: ServedModel) -> None:
+    Args:
+        cache: folder for studies in common space.
+    """
+
+    def __init__(self, model: ServedModel, *, cache: Path) -> None:
         window = WindowConfig()
-        config = {"device": device_list(), "modalities": "all", "window": window.edge, "overlap": window.overlap}
+        config = {
+            "device": device_list(),
+            "modalities": "all",
+            "preprocess": list(MODES),
+            "window": window.edge,
+            "overlap": window.overlap,
+        }
         named = ", ".join(model.task.modalities)
         description = f"Segmentation ({model.task.name}) from any subset of {named} (CCSD)"
         super().__init__(InferType.SEGMENTATION, dict(model.task.labels), 3, description, config)
         self.model = model
+        self.cache = cache
         self._lock = threading.Lock()  # one network at a time: its memory and the cores are shared
 
     def is_valid(self) -> bool:
@@ -66,18 +78,21 @@ class CCSDInferTask(InferTask):
         asked = Path(request["image"])
         wanted = read_request(request, self.model.task)
         study = _study(asked, wanted, self.model.task)
-        volumes = read_study(study, asked=asked)
+        volumes, name = read_asked(study, asked)
         clock.lap("read")
-        prepared = prepare(volumes, self.model.task.modalities, spacing=self.model.task.spacing)
+        common = cached_common_space(volumes, asked=name, folder=self.cache, mode=wanted.preprocess)
+        of_task = {m: common.volumes[m] for m in self.model.task.modalities if m in study.sources}
+        prepared = prepare(of_task, self.model.task.modalities, spacing=self.model.task.spacing)
         clock.lap("prepare")
         with self._lock:
             checkpoint = self.model.current()
             probabilities = segment(checkpoint, prepared, wanted)
         clock.lap("network")
-        label = mask_on_grid(probabilities, prepared, self.model.task)
+        label = mask_on_grid(probabilities, prepared, common, self.model.task)
         clock.lap("restore")
-        answer = describe(study, label, prepared.frame.grid, checkpoint, self.model.task)
-        file = _write(label, prepared.frame.grid, asked, wanted)
+        grid = common.grids[name]
+        answer = describe(study, label, grid, common, checkpoint, self.model.task)
+        file = _write(label, grid, asked, wanted)
         clock.lap("write")
         return file, {"label_names": self.labels, "latencies": clock.seconds, "ccsd": answer}
 
@@ -89,30 +104,11 @@ def segment(checkpoint: Checkpoint, prepared: Prepared, wanted: InferRequest) ->
     return predict(network, prepared.volumes, prepared.present, [subset], wanted.window)[subset]
 
 
-def mask_on_grid(probabilities: Tensor, prepared: Prepared, task: Task) -> NDArray[np.uint8]:
+def mask_on_grid(probabilities: Tensor, prepared: Prepared, common: RawResult, task: Task) -> NDArray[np.uint8]:
     """Region probabilities in the network's frame -> label map (D, H, W) uint8 on the asked image's grid."""
-    restored = prepared.frame.restore(probabilities)
+    restored = common.restore(prepared.frame.restore(probabilities))
     label: NDArray[np.uint8] = task.to_label(restored > 0.5).numpy()
     return label
-
-
-def describe(study: Study, label: NDArray[np.uint8], grid: Grid, checkpoint: Checkpoint, task: Task) -> dict[str, Any]:
-    """The answer's `ccsd` part: modalities used and missing, volumes in mL, model version, warnings."""
-    missing = [m for m in task.modalities if m not in study.sources]
-    millilitres = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
-    volumes = {
-        region: round(int(np.isin(label, values).sum()) * millilitres, 3) for region, values in task.regions.items()
-    }
-    untrained = [UNTRAINED_WARNING] if checkpoint.version == UNTRAINED else []
-    return {
-        "modalities": {
-            "used": {m: study.sources[m].name for m in task.modalities if m in study.sources},
-            "missing": missing,
-        },
-        "volumes_ml": volumes,
-        "model": checkpoint.version,
-        "warnings": untrained + task.warnings(missing),
-    }
 
 
 def _study(asked: Path, wanted: InferRequest, task: Task) -> Study:
@@ -125,7 +121,8 @@ def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, wanted: InferReque
     """The mask as a temporary file that MONAI Label sends and removes."""
     for value, written in wanted.relabel.items():
         label = np.where(label == value, written, label).astype(np.uint8)
-    extension = wanted.extension or asked.name[len(names.strip_extension(asked.name)) :]
+    own = asked.name[len(names.strip_extension(asked.name)) :]
+    extension = wanted.extension or (own if own in EXTENSIONS else names.EXTENSIONS[0])
     if extension in names.EXTENSIONS:
         with tempfile.NamedTemporaryFile(suffix=extension, delete=False) as file:
             path = Path(file.name)

@@ -14,6 +14,7 @@ from lib.ccsd.task import Task
 from lib.devices import read_device
 from lib.errors import InputError
 from lib.evaluation.predict import WindowConfig
+from lib.preprocessing.raw import MODES, Mode
 from lib.studies import names
 
 EXTENSIONS = (*names.EXTENSIONS, ".nrrd")
@@ -26,6 +27,8 @@ class InferRequest:
     Attributes:
         modalities: use only these (None: all that the study has).
         named: modality -> the image that it is, by id or file name, where the request says so itself.
+        preprocess: "full" aligns the series and removes the skull, "off" takes images as they are, "auto" does what the
+            study needs (`lib.preprocessing.raw`).
         window: how the study is cut.
         device: where to compute.
         relabel: label value -> value to write instead (the request's `enhancing_value`: BraTS 2018 to 2021 wrote 4).
@@ -34,6 +37,7 @@ class InferRequest:
 
     modalities: tuple[str, ...] | None
     named: Mapping[str, str]
+    preprocess: Mode
     window: WindowConfig
     device: torch.device
     relabel: Mapping[int, int]
@@ -49,9 +53,13 @@ def read_request(request: Mapping[str, Any], task: Task) -> InferRequest:
     if extension not in (None, *EXTENSIONS):
         raise InputError(f"result_extension is {extension!r}, expected one of {', '.join(EXTENSIONS)}")
     modalities, named = _modalities(request.get("modalities"), task.modalities)
+    preprocess = request.get("preprocess") or MODES[0]
+    if preprocess not in MODES:
+        raise InputError(f"preprocess is {preprocess!r}, expected one of {', '.join(MODES)}")
     return InferRequest(
         modalities=modalities,
         named=named,
+        preprocess=preprocess,
         window=WindowConfig(edge=int(edge) or None, overlap=_number(request, "overlap", usual.overlap)),
         device=read_device(request.get("device")),
         relabel=_relabel(request, task),

@@ -27,7 +27,7 @@ class Study:
         label: the reference label beside the images, if there is one.
         unknown: images that cannot be told, with the doubt.
         refused: images not to segment from (maps, localisers, reformats, ...), with the reason.
-        spare: images of a modality that has a better one, with the reason.
+        spare: images of a modality that has a better one, or that is not asked for, with the reason.
     """
 
     id: str
@@ -43,7 +43,7 @@ class Study:
         return {modality: source.path for modality, source in self.sources.items()}
 
     def restricted(self, modalities: Iterable[str]) -> Study:
-        """The same study with only `modalities`.
+        """The same study with only `modalities`; its other images become spare.
 
         Raises:
             InputError: a modality that the study does not have.
@@ -55,7 +55,9 @@ class Study:
                 f"modalities: study {self.id} has no {', '.join(absent) or 'modality of an empty list'}, "
                 f"expected some of {', '.join(self.sources)}"
             )
-        return replace(self, sources={m: s for m, s in self.sources.items() if m in wanted})
+        unused = [LeftOut(s, "its modality is not asked for") for m, s in self.sources.items() if m not in wanted]
+        kept = {m: s for m, s in self.sources.items() if m in wanted}
+        return replace(self, sources=kept, spare=(*self.spare, *unused))
 
 
 def find_studies(root: Path, modalities: Sequence[str] = BRAIN, *, channels: Sequence[str] = ()) -> list[Study]:

@@ -136,6 +136,25 @@ def read_sources(sources: Mapping[str, Source]) -> dict[str, Volume]:
     return {modality: read_source(source) for modality, source in sources.items()}
 
 
+def read_asked(study: Study, asked: Path) -> tuple[dict[str, Volume], str]:
+    """All images of a study, each on its own grid, and which of them is the asked one: its modality, or its name if it
+    is none of the modalities (its volume is then there too). For a folder: the first modality.
+
+    Raises:
+        InputError: an image that cannot be read.
+    """
+    volumes = read_sources(study.sources)
+    name = next((m for m, s in study.sources.items() if s.holds(asked)), None)
+    if name is not None:
+        return volumes, name
+    left_out = (*study.spare, *study.unknown, *study.refused)
+    source = next((o.source for o in left_out if o.source.holds(asked)), None)
+    if source is None and asked.is_dir():
+        return volumes, next(iter(volumes))
+    source = source or Source(asked)
+    return {**volumes, source.name: read_source(source)}, source.name
+
+
 def read_study(study: Study | Mapping[str, Path], *, asked: Path | None = None) -> dict[str, Volume]:
     """All images of a study that lies on one grid: that of the asked image, or of its first modality.
 

@@ -72,7 +72,8 @@ class CCSDTrainTask(TrainTask):
         rows = datastore.datalist()
         if not rows:
             raise InputError("no label with the tag final is saved, expected at least one labelled study to train on")
-        cases = [load_case(study, label, self.model.task) for study, label in latest_labels(rows, self.model.task)]
+        task = self.model.task
+        cases = [load_case(study, label, task, image=image) for study, label, image in latest_labels(rows, task)]
         training, validation = split(cases, share=_share(request))
         start = self.model.current()
         logger.info("training on %s, validating on %s", [c.id for c in training], [c.id for c in validation])
@@ -104,17 +105,17 @@ def read_config(request: Mapping[str, Any]) -> TrainConfig:
         raise InputError(f"a training parameter is not a number ({error}), found {values}") from None
 
 
-def latest_labels(rows: Sequence[Mapping[str, Any]], task: Task) -> list[tuple[Study, Path]]:
-    """Datastore rows -> one (study, label) a study: images of one study share it, the newest label counts."""
-    newest: dict[tuple[Path, str], tuple[float, Study, Path]] = {}
+def latest_labels(rows: Sequence[Mapping[str, Any]], task: Task) -> list[tuple[Study, Path, Path]]:
+    """Datastore rows -> one (study, label, image that it was drawn on) a study: the newest label counts."""
+    newest: dict[tuple[Path, str], tuple[float, Study, Path, Path]] = {}
     for row in rows:
         image = Path(row["image"])
         study = study_of(image, task.modalities)
         key = (image.parent, study.id)
         stamp = float(row.get("ts", 0))
         if key not in newest or stamp >= newest[key][0]:
-            newest[key] = (stamp, study, Path(row["label"]))
-    return [(study, label) for _, study, label in newest.values()]
+            newest[key] = (stamp, study, Path(row["label"]), image)
+    return [found[1:] for found in newest.values()]
 
 
 def split(cases: Sequence[Case], *, share: float) -> tuple[list[Case], list[Case]]:

@@ -82,7 +82,7 @@ def start_server(
     }
     command = [str(binaries / "monailabel"), "start_server", "--app", str(app), "--studies", str(studies)]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    for key, value in {"models": "ccsd", "preset": preset, **conf}.items():
+    for key, value in {"models": "ccsd", "preset": preset, "cache": str(folder / "cache"), **conf}.items():
         command += ["--conf", key, value]
     with log.open("wb") as stream:
         process = subprocess.Popen(

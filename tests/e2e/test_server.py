@@ -55,11 +55,13 @@ def test_any_image_of_a_study_gets_a_mask_on_its_own_grid(server: Server, asked:
 def test_the_answer_says_what_was_used_and_what_was_missing(server: Server) -> None:
     answer = server.infer("poor-t2f").json()
     ccsd = answer["ccsd"]
-    assert ccsd["modalities"] == {
-        "used": {"t2": "poor-t2w.nii.gz", "flair": "poor-t2f.nii.gz"},
-        "missing": ["t1", "t1ce"],
-    }
+    assert ccsd["modalities"]["used"] == {"t2": "poor-t2w.nii.gz", "flair": "poor-t2f.nii.gz"}
+    assert set(ccsd["modalities"]["rules"]) == {"t2", "flair"}
+    assert ccsd["modalities"]["missing"] == ["t1", "t1ce"]
+    assert ccsd["preprocess"] == {"route": "prepared", "cached": False, "seconds": {}}
     assert set(ccsd["volumes_ml"]) == {"WT", "TC", "ET"}
+    assert sum(ccsd["parts_ml"].values()) == pytest.approx(ccsd["volumes_ml"]["WT"], abs=0.01)
+    assert ccsd["expected_dice"] is None
     assert ccsd["model"] == "untrained"
     assert any("untrained weights" in w for w in ccsd["warnings"])
     assert any("no t1ce" in w for w in ccsd["warnings"])
@@ -156,10 +158,10 @@ def test_bad_files_get_400_with_the_file_named(server: Server) -> None:
         damaged = server.infer("broken_t1")
         assert damaged.status_code == 400
         assert "broken_t1.nii.gz" in damaged.json()["detail"]
-        mixed = server.infer("other_t1")
+        mixed = server.infer("other_t1", params='{"preprocess": "off"}')
         assert mixed.status_code == 400
-        assert "other_t2.nii.gz (t2) is 48x48x40" in mixed.json()["detail"]
-        assert "other_t1.nii.gz is 48x48x48" in mixed.json()["detail"]
+        assert "t2 is 48x48x40" in mixed.json()["detail"]
+        assert "t1 is 48x48x48" in mixed.json()["detail"]
     finally:
         shutil.rmtree(broken)
         shutil.rmtree(other)
@@ -266,10 +268,10 @@ def parts_of(response: requests.Response, folder: Path) -> tuple[dict, nib.nifti
 
 def test_a_request_can_name_the_image_of_a_modality_itself(server: Server) -> None:
     named = server.infer("case_t1", params='{"modalities": {"t1ce": "case_t2", "t1": "case_t1"}}')
-    assert named.json()["ccsd"]["modalities"] == {
-        "used": {"t1": "case_t1.nii.gz", "t1ce": "case_t2.nii.gz"},
-        "missing": ["t2", "flair"],
-    }
+    modalities = named.json()["ccsd"]["modalities"]
+    assert modalities["used"] == {"t1": "case_t1.nii.gz", "t1ce": "case_t2.nii.gz"}
+    assert modalities["missing"] == ["t2", "flair"]
+    assert modalities["ignored"]["case_flair.nii.gz"] == "its modality is not asked for"
     unknown = server.infer("case_t1", params='{"modalities": {"t1ce": "zebra"}}')
     assert unknown.status_code == 404
     assert "modalities names zebra, which is not among the images of the study" in unknown.json()["detail"]

@@ -20,9 +20,10 @@ def test_the_newest_label_of_a_study_counts_whichever_image_it_was_saved_for(stu
         {"image": str(study_folder / "case_t1.nii.gz"), "label": "/labels/new.nii.gz", "ts": 20},
         {"image": str(study_folder / "case_flair.nii.gz"), "label": "/labels/old.nii.gz", "ts": 10},
     ]
-    ((study, label),) = latest_labels(rows, BRATS)
+    ((study, label, image),) = latest_labels(rows, BRATS)
     assert set(study.files) == {"t1", "t1ce", "t2", "flair"}
     assert label == Path("/labels/new.nii.gz")
+    assert image.name == "case_t1.nii.gz"
 
 
 def test_validation_studies_are_held_out_when_there_are_enough() -> None:

@@ -1,0 +1,69 @@
+"""What the answer says of a mask: modalities and how they were recognised, volumes, expected Dice, warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.ccsd.task import Task
+from lib.preprocessing.raw import RawResult
+from lib.publishing.checkpoint import UNTRAINED, Checkpoint
+from lib.studies.sources import LeftOut
+from lib.studies.study import Study
+from lib.studies.volumes import Grid
+
+UNTRAINED_WARNING = "untrained weights: no model is published yet, this mask is meaningless"
+
+
+def describe(
+    study: Study, label: NDArray[np.uint8], grid: Grid, common: RawResult, checkpoint: Checkpoint, task: Task
+) -> dict[str, Any]:
+    """The answer's `ccsd` part.
+
+    Args:
+        label: the mask (D, H, W) on `grid`, the asked image's.
+    """
+    used = [m for m in task.modalities if m in study.sources]
+    missing = [m for m in task.modalities if m not in study.sources]
+    untrained = [UNTRAINED_WARNING] if checkpoint.version == UNTRAINED else []
+    return {
+        "study": study.id,
+        "modalities": {
+            "used": {m: study.sources[m].name for m in used},
+            "rules": {m: study.sources[m].rule for m in used},
+            "missing": missing,
+            "ignored": _reasons([*study.spare, *study.unknown, *study.refused]),
+        },
+        "preprocess": {"route": common.route, "cached": common.cached, "seconds": common.seconds},
+        **_volumes(label, grid, task),
+        "expected_dice": expected_dice(checkpoint, used, task),
+        "model": checkpoint.version,
+        "warnings": untrained + task.warnings(missing) + common.warnings,
+    }
+
+
+def expected_dice(checkpoint: Checkpoint, used: Iterable[str], task: Task) -> dict[str, Any] | None:
+    """Mean Dice of each region with exactly these modalities, as the weights' own evaluation found it, and the number
+    of studies that it was measured on; None where the weights carry no evaluation."""
+    wanted = set(used)
+    row = next((r for r in checkpoint.notes.get("dice", ()) if set(r["modalities"]) == wanted), None)
+    if row is None:
+        return None
+    return {**{g: round(float(row[g]), 3) for g in task.regions}, "studies": len(checkpoint.notes["validation"])}
+
+
+def _volumes(label: NDArray[np.uint8], grid: Grid, task: Task) -> dict[str, dict[str, float]]:
+    """mL of each region and of each label of the map."""
+    millilitres = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
+    count = np.bincount(label.ravel(), minlength=len(task.labels) + 1) * millilitres
+    return {
+        "volumes_ml": {region: round(float(count[list(values)].sum()), 3) for region, values in task.regions.items()},
+        "parts_ml": {name: round(float(count[value]), 3) for name, value in task.labels.items()},
+    }
+
+
+def _reasons(left_out: Iterable[LeftOut]) -> dict[str, str]:
+    return {left.name: left.reason for left in left_out}

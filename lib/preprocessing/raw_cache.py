@@ -1,0 +1,118 @@
+"""Studies in common space, kept on disk by what their images hold: asking again, or for another image, costs a read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.files import replacing
+from lib.preprocessing.raw import Mode, RawResult, asking, is_prepared, to_common_space
+from lib.studies.volumes import Grid, Volume
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1  # raise it when a step of lib.preprocessing.raw changes, so that older results are not used
+KEPT = 32  # studies, of about 25 MB each
+
+
+def cached_common_space(
+    volumes: Mapping[str, Volume], *, asked: str, folder: Path, mode: Mode = "auto", kept: int = KEPT
+) -> RawResult:
+    """`to_common_space` with its results in `folder`: the same answer, marked `cached`.
+
+    What needs no preparation is not stored. The studies unused for longest are removed when there are more than
+    `kept`. A file is written under another name and renamed, so several processes may share the folder.
+    """
+    if mode == "off" or (mode == "auto" and is_prepared(volumes)):
+        return to_common_space(volumes, asked=asked, mode=mode)
+    path = folder / f"{content_hash(volumes)}.npz"
+    stored = _read(path)
+    if stored is not None:
+        os.utime(path)
+        return asking(stored, asked)
+    result = to_common_space(volumes, asked=asked, mode="full")
+    _write(path, result)
+    _remove_oldest(folder, kept)
+    return result
+
+
+def content_hash(volumes: Mapping[str, Volume]) -> str:
+    """Changes with any name, voxel or grid of the study, and with FORMAT."""
+    digest = hashlib.sha256(str(FORMAT).encode())
+    for name in sorted(volumes):
+        volume = volumes[name]
+        digest.update(json.dumps([name, volume.grid.shape]).encode())
+        digest.update(np.ascontiguousarray(volume.grid.affine, dtype=np.float64).tobytes())
+        digest.update(np.ascontiguousarray(volume.data, dtype=np.float32).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _write(path: Path, result: RawResult) -> None:
+    notes = {
+        "names": list(result.volumes),
+        "asked": result.asked,
+        "seconds": result.seconds,
+        "warnings": result.warnings,
+    }
+    arrays: dict[str, NDArray[Any]] = {"brain": np.packbits(result.brain), "affine": result.grid.affine}
+    for name, volume in result.volumes.items():
+        arrays[f"inside {name}"] = volume.data[result.brain]
+        arrays[f"transform {name}"] = result.transforms[name]
+        arrays[f"affine {name}"] = result.grids[name].affine
+        arrays[f"shape {name}"] = np.array(result.grids[name].shape)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, notes=json.dumps(notes), shape=np.array(result.grid.shape), **arrays)
+
+
+def _read(path: Path) -> RawResult | None:
+    """None where there is no such file, or a damaged one."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return _result(stored)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        logger.warning("%s is damaged (%s), made anew", path.name, error)
+        return None
+
+
+def _result(stored: Mapping[str, NDArray[Any]]) -> RawResult:
+    notes = json.loads(str(stored["notes"]))
+    names = notes["names"]
+    grid = _grid(stored["shape"], stored["affine"])
+    brain = np.unpackbits(stored["brain"], count=int(np.prod(grid.shape))).reshape(grid.shape).astype(bool)
+    volumes = {}
+    for name in names:
+        data = np.zeros(grid.shape, dtype=np.float32)
+        data[brain] = stored[f"inside {name}"]
+        volumes[name] = Volume(data, grid)
+    return RawResult(
+        volumes,
+        brain,
+        {name: stored[f"transform {name}"] for name in names},
+        {name: _grid(stored[f"shape {name}"], stored[f"affine {name}"]) for name in names},
+        notes["asked"],
+        notes["seconds"],
+        notes["warnings"],
+        cached=True,
+    )
+
+
+def _grid(shape: NDArray[np.int64], affine: NDArray[np.float64]) -> Grid:
+    a, b, c = shape.tolist()
+    return Grid((a, b, c), affine)
+
+
+def _remove_oldest(folder: Path, kept: int) -> None:
+    files = sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)
+    for file in files[:-kept] if kept else files:
+        file.unlink(missing_ok=True)
