@@ -65,6 +65,19 @@ def main() -> None:
     print(f"model {model.version}, mean of {len(studies)} studies\n\n{as_markdown(summary, network.task)}")
     if arguments.out:
         _write(arguments.out, summary, plain, ruled, pictures, network.task)
+    if arguments.record:
+        _record(arguments.model, model, summary)
+
+
+def _record(path: Path, model: checkpoint.Checkpoint, summary: Mapping[str, Any]) -> None:
+    """Into the weights' notes, from where inference tells users what to expect of their modalities."""
+    regions = model.network.task.regions
+    rows = [
+        {"modalities": row["modalities"], **{g: round(row[g]["dice"], 4) for g in regions}}
+        for row in summary["subsets"]
+    ]
+    checkpoint.annotate(path, {"dice": rows, "validation": summary["studies"]})
+    print(f"recorded in {path}")
 
 
 def _studies(data: Path, list_file: Path | None, task: Task) -> list[Study]:
@@ -166,6 +179,9 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--overlap", type=float, default=WindowConfig.overlap, help="of windows, as a share of their edge"
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="store the table in the weights: the answer's expected Dice"
     )
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU where there is one)")
     return parser.parse_args()

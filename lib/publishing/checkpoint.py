@@ -74,6 +74,14 @@ def load(path: Path, *, task: Task) -> Checkpoint:
     return Checkpoint(network.eval(), version, content.get("notes", {}))
 
 
+def annotate(path: Path, notes: Mapping[str, Any]) -> None:
+    """Add to the notes of weights, whole or not at all; weights and version stay."""
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    content["notes"] = {**content.get("notes", {}), **notes}
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
+
+
 def untrained(task: Task, config: NetworkConfig, *, seed: int = 0) -> Checkpoint:
     """A network with random weights, the same for the same seed; the caller's random state is left alone."""
     with torch.random.fork_rng(devices=[]):

@@ -30,6 +30,14 @@ def test_saved_weights_give_the_same_answer(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["w.pt"]
 
 
+def test_notes_are_added_and_the_version_stays(tmp_path: Path) -> None:
+    version = checkpoint.save(tmp_path / "w.pt", tiny(), name="tiny", notes={"parent": "none"})
+    checkpoint.annotate(tmp_path / "w.pt", {"validation": ["a", "b"]})
+    loaded = checkpoint.load(tmp_path / "w.pt", task=BRATS)
+    assert loaded.version == version
+    assert loaded.notes == {"parent": "none", "validation": ["a", "b"]}
+
+
 def test_the_version_is_that_of_the_content(tmp_path: Path) -> None:
     versions = [checkpoint.save(tmp_path / "w.pt", tiny(seed), name="tiny", notes={}) for seed in (0, 0, 1)]
     assert versions[0] == versions[1] != versions[2]
