@@ -2,6 +2,7 @@
 
 InputError            400  a request, file or configuration value is wrong: the sentence says which, found and expected
 ├── NotFoundError     404  an image, label or study that does not exist
+├── ServerAwayError   502  another server that is needed does not answer, or not with what it should
 └── GridMismatchError 400  images of one study lie on different grids
 """
 
@@ -18,6 +19,12 @@ class NotFoundError(InputError):
     """What was asked for does not exist."""
 
     status = 404
+
+
+class ServerAwayError(InputError):
+    """A server that this one depends on, such as the DICOMweb store, fails."""
+
+    status = 502
 
 
 class GridMismatchError(InputError):

@@ -26,7 +26,7 @@ ALLOWED = {
     "ablation": {"ccsd", "evaluation", "files", "publishing", "settings", "training"},
     "datastores": {"ccsd", *DATA},
     "web": {"errors"},
-    "infers": {"ccsd", "devices", "evaluation", "publishing", *DATA},
+    "infers": {"ccsd", "datastores", "devices", "evaluation", "publishing", *DATA},
     "trainers": {"ccsd", "devices", "evaluation", "files", "publishing", "training", *DATA},
     "configs": {"ccsd", "errors", "infers", "publishing", "settings", "trainers"},
 }

@@ -13,16 +13,21 @@ ROOT = str(Path(__file__).resolve().parents[2])
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
+from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.train import TrainTask
 
+from lib.ccsd.task import Task
 from lib.configs.ccsd import CCSD
+from lib.datastores.dicomweb import connect
 from lib.datastores.local import StudyDatastore
+from lib.datastores.uploads import StudySessions, unpacked
 from lib.errors import InputError
 from lib.infers.images import resolve_image
+from lib.infers.request import named_images
 from lib.web.errors import install_error_handlers
 
 logger = logging.getLogger(__name__)
@@ -60,8 +65,17 @@ class CCSDApp(MONAILabelApp):
 
     def init_datastore(self) -> Datastore:
         if self.studies.startswith(("http://", "https://")):
-            return self.init_remote_datastore()
-        return StudyDatastore(self.studies, next(iter(self.models.values())).task)
+            return connect(self.studies, self._task)
+        return StudyDatastore(self.studies, self._task)
+
+    @property
+    def _task(self) -> Task:
+        return next(iter(self.models.values())).task
+
+    def _load_sessions(self, load: bool = False) -> StudySessions | None:
+        if not load:
+            return None
+        return StudySessions(settings.MONAI_LABEL_SESSION_PATH, settings.MONAI_LABEL_SESSION_EXPIRY)
 
     def init_infers(self) -> dict[str, InferTask]:
         return {name: config.infer() for name, config in self.models.items()}
@@ -76,8 +90,10 @@ class CCSDApp(MONAILabelApp):
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """As MONAI Label's, after checking that the image is one that clients may ask for (404 otherwise)."""
         store = datastore or self.datastore()
-        request = {**request, "image": resolve_image(request.get("image"), store, self.sessions())}
-        result: dict[str, Any] = super().infer(request, store)
+        named = named_images(request, self._task)
+        image = resolve_image(request.get("image"), store, self.sessions(), named=named)
+        with unpacked(Path(image)) as path:
+            result: dict[str, Any] = super().infer({**request, "image": str(path)}, store)
         return result
 
     def train(self, request: dict[str, Any]) -> dict[str, Any]:

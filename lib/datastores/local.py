@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from lib.errors import InputError, NotFoundError
 from lib.studies import names
 from lib.studies.labels import read_label
 from lib.studies.study import Study, find_studies
-from lib.studies.volumes import read_stack_grid, write_volume
+from lib.studies.volumes import read_grid, read_stack_grid, write_volume
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,42 @@ class StudyDatastore(LocalDatastore):
         entry = self._datastore.objects.get(image_id)
         return os.path.realpath(self._root / entry.image.info["file"]) if entry else ""
 
+    def study_image(self, image_id: str, *, named: Mapping[str, str] | None = None) -> str:
+        """A file of the image, beside those of its study; empty if there is none. Raises nothing."""
+        return self.get_image_uri(image_id)
+
+    def status(self) -> dict[str, Any]:
+        """How many studies there are, and how many of them have a label; tags count labels."""
+        status: dict[str, Any] = super().status()
+        studies = {i: self._study_id(i) for i in self.list_images()}
+        labelled = {studies[i] for i in super().get_labeled_images() if i in studies}
+        return {**status, "total": len(set(studies.values())), "completed": len(labelled)}
+
+    def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
+        """The images of all studies that have a label, whichever image it was drawn on."""
+        labelled = {self._study_id(i) for i in super().get_labeled_images(label_tag, labels)}
+        return [i for i in self.list_images() if self._study_id(i) in labelled]
+
+    def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
+        """The images of all studies without a label: what is offered next is a study that nobody has done."""
+        labelled = set(self.get_labeled_images(label_tag, labels))
+        return [i for i in self.list_images() if i not in labelled]
+
+    def get_label_uri(self, label_id: str, label_tag: str) -> str:
+        """The label's file: the image's own, or one of its study on the same grid; else empty."""
+        own: str = super().get_label_uri(label_id, label_tag)
+        if own or label_id not in self._datastore.objects:
+            return own
+        study = self._study_id(label_id)
+        sisters = [
+            i for i, e in self._datastore.objects.items() if label_tag in e.labels and self._study_id(i) == study
+        ]
+        if not sisters:
+            return ""
+        grid = read_stack_grid(Path(self.get_image_uri(label_id)))[0]
+        files = (Path(super(StudyDatastore, self).get_label_uri(i, label_tag)) for i in sisters)
+        return next((str(f) for f in files if read_grid(f).matches(grid)), "")
+
     def get_image_info(self, image_id: str) -> dict[str, Any]:
         path = self.get_image_uri(image_id)
         if not path:
@@ -52,7 +89,7 @@ class StudyDatastore(LocalDatastore):
         self.refresh()
         rows = []
         for image_id, entry in self._datastore.filter_by_tag("final").items():
-            image, label = self.get_image_uri(image_id), self.get_label_uri(image_id, "final")
+            image, label = self.get_image_uri(image_id), super().get_label_uri(image_id, "final")
             if not full_path:
                 image, label = (os.path.relpath(p, self._root) for p in (image, label))
             rows.append({"image": image, "label": label, "ts": entry.labels["final"].info.get("ts", 0)})
@@ -97,23 +134,33 @@ class StudyDatastore(LocalDatastore):
 
     def _add_non_existing_images(self) -> int:
         self._init_from_datastore_file()
-        known = {entry.image.info.get("file") for entry in self._datastore.objects.values()}
+        known = {entry.image.info.get("file"): entry for entry in self._datastore.objects.values()}
         added = 0
         for study in find_studies(self._root, self._task.modalities):
             for path in _image_files(study):
                 file = str(path.relative_to(self._root))
                 if file not in known:
-                    self._add(file)
+                    known[file] = self._add(file)
                     added += 1
+                known[file].image.info["study"] = study.id
         return added
 
-    def _add(self, file: str) -> None:
+    def _study_id(self, image_id: str) -> str:
+        """Images of one study have the same; an index of an earlier version does not say it, each image then counts."""
+        return str(self._datastore.objects[image_id].image.info.get("study", image_id))
+
+    def _is_there(self, image_id: str) -> bool:
+        return (self._root / self._datastore.objects[image_id].image.info.get("file", "")).is_file()
+
+    def _add(self, file: str) -> ImageLabelModel:
         image_id = names.strip_extension(os.path.basename(file))
         if image_id in self._datastore.objects:
             image_id = names.strip_extension(file).replace(os.sep, "__")
         extension = file[len(names.strip_extension(file)) :]
         info = {"ts": int((self._root / file).stat().st_mtime), "name": os.path.basename(file), "file": file}
-        self._datastore.objects[image_id] = ImageLabelModel(image=DataModel(info=info, ext=extension))
+        entry = ImageLabelModel(image=DataModel(info=info, ext=extension))
+        self._datastore.objects[image_id] = entry
+        return entry
 
     def _update_datastore_file(self, lock: bool = True) -> None:
         """Write the index whole or not at all: a server that cannot read it does not start."""
@@ -127,7 +174,7 @@ class StudyDatastore(LocalDatastore):
         self._init_from_datastore_file()
         removed = 0
         for image_id, entry in list(self._datastore.objects.items()):
-            if not (self._root / entry.image.info.get("file", "")).is_file():
+            if not self._is_there(image_id):
                 del self._datastore.objects[image_id]
                 removed += 1
                 continue

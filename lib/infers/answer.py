@@ -21,7 +21,7 @@ UNTRAINED_WARNING = "untrained weights: no model is published yet, this mask is 
 def describe(
     study: Study, label: NDArray[np.uint8], grid: Grid, common: RawResult, checkpoint: Checkpoint, task: Task
 ) -> dict[str, Any]:
-    """The answer's `ccsd` part.
+    """The answer's `ccsd` part; `image` is the one whose grid the mask has.
 
     Args:
         label: the mask (D, H, W) on `grid`, the asked image's.
@@ -31,6 +31,7 @@ def describe(
     untrained = [UNTRAINED_WARNING] if checkpoint.version == UNTRAINED else []
     return {
         "study": study.id,
+        "image": study.sources[common.asked].name if common.asked in study.sources else common.asked,
         "modalities": {
             "used": {m: study.sources[m].name for m in used},
             "rules": {m: study.sources[m].rule for m in used},

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monailabel.interfaces.datastore import Datastore
-
+from lib.datastores.local import StudyDatastore
 from lib.errors import InputError, NotFoundError
 
 
-def resolve_image(image: Any, datastore: Datastore, sessions: Any) -> str:
-    """An image id, or the server's own path of an upload or a session -> the path of the file.
+def resolve_image(
+    image: Any, datastore: StudyDatastore, sessions: Any, *, named: Mapping[str, str] | None = None
+) -> str:
+    """An image id, or the server's own path of an upload or a session -> the path of the file or folder.
+
+    Args:
+        named: modality -> image, where the request says so itself.
 
     Raises:
         InputError: no image, or something that is not text.
@@ -20,7 +25,7 @@ def resolve_image(image: Any, datastore: Datastore, sessions: Any) -> str:
     """
     if not isinstance(image, str) or not image:
         raise InputError("image is missing, expected the id of an image of the datastore")
-    uri: str = datastore.get_image_uri(image)
+    uri: str = datastore.study_image(image, named=named)
     if uri:
         return uri
     path = Path(image)

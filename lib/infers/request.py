@@ -68,6 +68,11 @@ def read_request(request: Mapping[str, Any], task: Task) -> InferRequest:
     )
 
 
+def named_images(request: Mapping[str, Any], task: Task) -> Mapping[str, str]:
+    """Modality -> image, as far as the request says so. Raises InputError as `read_request`."""
+    return _modalities(request.get("modalities"), task.modalities)[1]
+
+
 def _modalities(value: Any, known: Sequence[str]) -> tuple[tuple[str, ...] | None, Mapping[str, str]]:
     """A list, or text such as "t1,flair" (what Slicer's options panel sends) -> names; empty or "all": None. A table
     `{"t1ce": "<id>"}` also says which image each one is."""

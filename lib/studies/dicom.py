@@ -27,7 +27,7 @@ SUFFIXES = {"", ".dcm", ".ima", ".dicom", ".mr"}
 MAX_NEIGHBOURS = 1000  # folders beside a series' own that are looked into
 PEEK = 20  # files of such a folder of which the first DICOM file is read
 ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
-_KEYWORDS = re.findall(
+KEYWORDS = re.findall(
     r"\w+",
     """SOPClassUID SOPInstanceUID Modality ImageType StudyInstanceUID SeriesInstanceUID SeriesNumber
     SeriesDescription ProtocolName SequenceName ScanningSequence SequenceVariant ScanOptions MRAcquisitionType
@@ -174,7 +174,7 @@ def _study_uid(path: Path) -> str:
 @lru_cache(maxsize=100_000)
 def _read_slice(path: Path, _changed: int, _size: int) -> Slice:
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_KEYWORDS))
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(KEYWORDS))
         return _slice(path, header)
     except InputError:
         raise

@@ -13,7 +13,7 @@ from pathlib import Path
 from lib.errors import InputError, NotFoundError
 from lib.studies import names
 from lib.studies.candidates import Candidate, folder_channels, knows_brains, of_file, of_series
-from lib.studies.dicom import dicom_files, group_series, is_dicom_file, same_study
+from lib.studies.dicom import group_series, is_dicom_file, same_study
 from lib.studies.grouping import Bundle, bundle
 
 logger = logging.getLogger(__name__)
@@ -52,16 +52,16 @@ def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()
 
 
 def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()) -> Found:
-    """The study that an image, a DICOM file or a folder of DICOM files belongs to.
+    """The study that an image or a DICOM file belongs to, or that a folder holds.
 
     Raises:
         NotFoundError: no such file.
-        InputError: a folder that does not hold exactly one DICOM study, or a file that is no image.
+        InputError: a folder that does not hold exactly one study, or a file that is no image.
     """
     if image.is_dir():
-        found = _dicom_studies(_dicom_under(image), modalities)
+        found = under(image, modalities, channels=channels)
         if len(found) != 1:
-            raise InputError(f"folder {image.name} holds {len(found)} DICOM studies, expected one")
+            raise InputError(f"folder {image.name} holds {len(found)} studies, expected one")
         return found[0]
     if not image.is_file():
         raise NotFoundError(f"image {image.name} does not exist")
@@ -103,10 +103,6 @@ def _dicom_studies(paths: Sequence[Path], modalities: Sequence[str]) -> list[Fou
         studies[series.study_uid].append(of_series(series, modalities))
         folders.setdefault(series.study_uid, series.slices[0].path.parent)
     return [Found(uid, folders[uid], tuple(found)) for uid, found in studies.items()]
-
-
-def _dicom_under(root: Path) -> list[Path]:
-    return [p for folder, _, _ in os.walk(root) for p in dicom_files(Path(folder))]
 
 
 def _told_apart(found: Sequence[Found], root: Path) -> list[Found]:

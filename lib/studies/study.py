@@ -105,7 +105,7 @@ def study_of(
     """The study that `image` belongs to: the images beside it of the same case or, in DICOM, of the same study.
 
     Args:
-        image: any modality's file, any file of a DICOM series, or a folder with one DICOM study. Where several images
+        image: any modality's file, any file of a DICOM series, or a folder with one study. Where several images
             are of its modality, it goes before them.
         modalities: those that images are recognised for.
         modality: what the image is, for a file that cannot be recognised; it is then a study of its own.

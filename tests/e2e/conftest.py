@@ -57,7 +57,7 @@ class Server:
 
 
 def start_server(
-    studies: Path,
+    studies: Path | str,
     folder: Path,
     *,
     preset: str = "tiny",
@@ -70,7 +70,7 @@ def start_server(
     (app / "main.py").symlink_to(REPOSITORY / "apps" / "ccsd" / "main.py")
     if weights:
         shutil.copy(weights, app / "model" / "pretrained_ccsd.pt")
-    port = _free_port()
+    port = free_port()
     log = folder / "server.log"
     binaries = Path(sys.executable).parent
     environment = {
@@ -79,6 +79,7 @@ def start_server(
         "PYTHONPATH": str(REPOSITORY),
         "MONAI_LABEL_TRACKING_ENABLED": "false",
         "MONAI_LABEL_SESSION_PATH": str(folder / "sessions"),
+        "MONAI_LABEL_DICOMWEB_CACHE_PATH": str(folder / "dicomweb"),
     }
     command = [str(binaries / "monailabel"), "start_server", "--app", str(app), "--studies", str(studies)]
     command += ["--host", "127.0.0.1", "--port", str(port)]
@@ -88,7 +89,7 @@ def start_server(
         process = subprocess.Popen(
             command, env=environment, cwd=folder, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
         )
-    server = Server(f"http://127.0.0.1:{port}", studies, app, log)
+    server = Server(f"http://127.0.0.1:{port}", Path(studies), app, log)
     try:
         _wait(lambda: _answers(server, process, log), 120, "server did not start")
         yield server
@@ -118,7 +119,7 @@ def _answers(server: Server, process: subprocess.Popen[bytes], log: Path) -> boo
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

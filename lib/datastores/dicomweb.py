@@ -1,0 +1,235 @@
+"""Studies of a DICOMweb server: headers of a whole study first, voxels only of the series that are wanted, once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+from dicomweb_client import DICOMwebClient
+from dicomweb_client.session_utils import create_session_from_user_pass
+from filelock import FileLock
+from monailabel.config import settings
+from monailabel.datastore.dicom import DICOMwebClientX
+from monailabel.datastore.local import DataModel, ImageLabelModel
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from lib.ccsd.task import Task
+from lib.datastores.local import StudyDatastore
+from lib.errors import NotFoundError, ServerAwayError
+from lib.studies.dicom import KEYWORDS, dicom_files
+from lib.studies.study import Study, study_of
+from lib.studies.volumes import read_source, write_volume
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+UID = re.compile(r"[0-9.]{1,64}")
+LISTED_FOR = 30.0  # seconds that the list of series is taken as current
+MONAI_LABEL_FILTER = {"Modality": "CT"}  # its default, also in the environment of its server
+COMPLETE = ".complete"  # in the folder of a series whose voxels are there; without it, its files are headers
+
+
+def connect(url: str, task: Task) -> DICOMwebStudies:
+    """The store at `url`, with MONAI Label's settings (MONAI_LABEL_DICOMWEB_*, QIDO, WADO and STOW prefixes); without a
+    filter of the user's own, MR series are listed."""
+    user, password = settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD
+    client = DICOMwebClientX(
+        url=url,
+        session=create_session_from_user_pass(user, password) if user and password else None,
+        qido_url_prefix=settings.MONAI_LABEL_QIDO_PREFIX,
+        wado_url_prefix=settings.MONAI_LABEL_WADO_PREFIX,
+        stow_url_prefix=settings.MONAI_LABEL_STOW_PREFIX,
+    )
+    search = settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER
+    if search == MONAI_LABEL_FILTER:
+        search = {"Modality": "MR"}
+    folder = settings.MONAI_LABEL_DICOMWEB_CACHE_PATH or Path.home() / ".cache" / "monailabel" / "dicom"
+    name = hashlib.sha256(url.encode()).hexdigest()[:16]
+    return DICOMwebStudies(client, task, search=search, cache=Path(folder, name))
+
+
+class DICOMwebStudies(StudyDatastore):
+    """The series of a DICOMweb server (PS3.18) as images; an image id is a SeriesInstanceUID.
+
+    In the cache folder: `dicom/<study>/<series>/*.dcm`, `<series>.nii.gz` for clients that download an image, and the
+    labels, which stay on this server as NIfTI.
+
+    Args:
+        client: of the server.
+        search: attributes that series must have to be listed (QIDO-RS), such as `{"Modality": "MR"}`.
+        cache: folder of this server's copy; two processes may share it.
+    """
+
+    def __init__(self, client: DICOMwebClient, task: Task, *, search: Mapping[str, Any], cache: Path) -> None:
+        self._client = client
+        self._search = dict(search)
+        self._listed = float("-inf")
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super().__init__(str(cache), task)
+
+    def name(self) -> str:
+        url: str = self._client.base_url
+        return url
+
+    def get_image_uri(self, image_id: str) -> str:
+        """The series as a NIfTI file, made on the first call."""
+        self._refresh_if_unknown(image_id)
+        if image_id not in self._datastore.objects:
+            return ""
+        path = self._root / f"{image_id}.nii.gz"
+        if not path.is_file():
+            with FileLock(self._root / "dicom" / f"{image_id}.lock"):
+                if not path.is_file():
+                    volume = read_source(self._series_source(image_id))
+                    write_volume(path, volume.data, volume.grid)
+        return str(path)
+
+    def study_image(self, image_id: str, *, named: Mapping[str, str] | None = None) -> str:
+        """A file of the series, beside all series of its study that a segmentation needs.
+
+        Args:
+            named: modality -> series, where a request says so itself.
+
+        Raises:
+            NotFoundError: no such series, or a name that is not in the study.
+            ServerAwayError: the server does not answer.
+        """
+        self._refresh_if_unknown(image_id)
+        if image_id not in self._datastore.objects:
+            return ""
+        first = self._headers(image_id)
+        study = study_of(first, self._task.modalities, named=named)
+        self._fetch(study, [*study.files.values(), first])
+        return str(dicom_files(first.parent)[0])
+
+    def list_images(self) -> list[str]:
+        if time.monotonic() - self._listed > LISTED_FOR:
+            self.refresh()
+        return list(super().list_images())
+
+    def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
+        rows = super().datalist(full_path)
+        for row in rows:
+            row["image"] = self.study_image(Path(row["image"]).name.removesuffix(".nii.gz"))
+        return rows
+
+    def _series_source(self, image_id: str) -> Any:
+        first = Path(self.study_image(image_id))
+        study = study_of(first, self._task.modalities)
+        every = [*study.sources.values(), *(o.source for o in (*study.spare, *study.unknown, *study.refused))]
+        return next(source for source in every if source.uid == image_id)
+
+    def _headers(self, image_id: str) -> Path:
+        """Headers of every series of the study of `image_id`, as far as they are not there; a file of that series."""
+        study_uid = str(self._datastore.objects[image_id].image.info["study"])
+        folder = self._root / "dicom" / study_uid
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            series = self._ask(self._client.search_for_series, study_uid, search_filters=self._search)
+            for found in series:
+                uid = _uid(found, "0020000E")
+                if not (folder / uid).is_dir():
+                    answer = self._ask(self._client.retrieve_series_metadata, study_uid, uid)
+                    _put(folder / uid, [_header(Dataset.from_json(_plain(d))) for d in answer], complete=False)
+        files = dicom_files(folder / image_id)
+        if not files:
+            raise NotFoundError(f"series {image_id} has no images")
+        return files[0]
+
+    def _fetch(self, study: Study, files: Sequence[Path]) -> None:
+        """The voxels of the series that the files are of, where only headers are there."""
+        for folder in dict.fromkeys(file.parent for file in files):
+            with FileLock(folder.parent.with_suffix(".lock")):
+                if (folder / COMPLETE).is_file():
+                    continue
+                started = time.perf_counter()
+                instances = self._ask(self._client.retrieve_series, folder.parent.name, folder.name)
+                _put(folder, instances, complete=True)
+                logger.info("fetched %s: %d files, %.1f s", folder.name, len(instances), time.perf_counter() - started)
+
+    def _ask(self, call: Callable[..., T], *args: Any, **filters: Any) -> T:
+        try:
+            return call(*args, **filters)
+        except (requests.RequestException, ValueError, OSError) as error:
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise ServerAwayError(f"the DICOMweb server {self._client.base_url} failed ({reason})") from error
+
+    def _add_non_existing_images(self) -> int:
+        self._init_from_datastore_file()
+        try:
+            found = self._ask(self._client.search_for_series, search_filters=self._search)
+        except ServerAwayError as error:
+            if self._listed == float("-inf"):  # at start: it may come back
+                logger.error("%s", error)
+                return 0
+            raise
+        self._listed = time.monotonic()
+        listed = {_uid(series, "0020000E"): _uid(series, "0020000D") for series in found}
+        for image_id in set(self._datastore.objects) - set(listed):
+            if not self._datastore.objects[image_id].labels:
+                del self._datastore.objects[image_id]
+        new = [image_id for image_id in listed if image_id not in self._datastore.objects]
+        for image_id in new:
+            name = f"{image_id}.nii.gz"
+            info = {"ts": int(time.time()), "name": name, "file": name, "study": listed[image_id]}
+            self._datastore.objects[image_id] = ImageLabelModel(image=DataModel(info=info, ext=".nii.gz"))
+        return len(new)
+
+    def _is_there(self, image_id: str) -> bool:
+        return True  # a series is on the other server
+
+
+def _put(folder: Path, datasets: Sequence[Dataset], *, complete: bool) -> None:
+    """Files of a series, written beside `folder` and renamed to it."""
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
+        new = Path(temporary, "new")
+        new.mkdir()
+        for dataset in datasets:
+            dataset.save_as(new / f"{_checked(str(dataset.SOPInstanceUID))}.dcm", write_like_original=False)
+        if complete:
+            (new / COMPLETE).touch()
+        if folder.is_dir():
+            folder.rename(Path(temporary, "old"))
+        new.rename(folder)
+
+
+def _header(full: Dataset) -> Dataset:
+    """What recognising needs of an instance, as a file without voxels."""
+    header = Dataset()
+    for keyword in KEYWORDS:
+        if keyword in full:
+            header[keyword] = full[keyword]
+    header.file_meta = FileMetaDataset()
+    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
+    header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    header.is_little_endian, header.is_implicit_VR = True, False
+    return header
+
+
+def _plain(instance: Mapping[str, Any]) -> dict[str, Any]:
+    """Without values that would have to be fetched one by one."""
+    return {tag: value for tag, value in instance.items() if "BulkDataURI" not in value}
+
+
+def _uid(answer: Mapping[str, Any], tag: str) -> str:
+    return _checked(str(answer[tag]["Value"][0]))
+
+
+def _checked(uid: str) -> str:
+    """UIDs become names of files and folders here.
+
+    Raises:
+        ServerAwayError: it is no UID (PS3.5 9.1).
+    """
+    if not UID.fullmatch(uid) or set(uid) <= {"."}:
+        raise ServerAwayError(f"the DICOMweb server names {uid!r}, expected a UID of digits and points")
+    return uid
