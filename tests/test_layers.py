@@ -25,7 +25,7 @@ ALLOWED = {
     "training": {"ccsd", "evaluation", "files", "settings", *DATA},
     "ablation": {"ccsd", "evaluation", "files", "publishing", "settings", "training"},
     "datastores": {"ccsd", *DATA},
-    "web": {"errors"},
+    "web": {"datastores", "errors"},
     "infers": {"ccsd", "datastores", "devices", "evaluation", "publishing", *DATA},
     "trainers": {"ccsd", "devices", "evaluation", "files", "publishing", "training", *DATA},
     "configs": {"ccsd", "errors", "infers", "publishing", "settings", "trainers"},

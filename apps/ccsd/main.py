@@ -29,6 +29,7 @@ from lib.errors import InputError
 from lib.infers.images import resolve_image
 from lib.infers.request import named_images
 from lib.web.errors import install_error_handlers
+from lib.web.routes import install_routes
 
 logger = logging.getLogger(__name__)
 
@@ -85,13 +86,14 @@ class CCSDApp(MONAILabelApp):
 
     def on_init_complete(self) -> None:
         install_error_handlers()
+        install_routes()
         super().on_init_complete()
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """As MONAI Label's, after checking that the image is one that clients may ask for (404 otherwise)."""
         store = datastore or self.datastore()
-        named = named_images(request, self._task)
-        image = resolve_image(request.get("image"), store, self.sessions(), named=named)
+        named, modality = named_images(request, self._task)
+        image = resolve_image(request.get("image"), store, self.sessions(), named=named, modality=modality)
         with unpacked(Path(image)) as path:
             result: dict[str, Any] = super().infer({**request, "image": str(path)}, store)
         return result

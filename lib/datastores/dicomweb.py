@@ -7,7 +7,7 @@ import logging
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,19 +20,22 @@ from monailabel.datastore.dicom import DICOMwebClientX
 from monailabel.datastore.local import DataModel, ImageLabelModel
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
+from requests.adapters import HTTPAdapter
 
 from lib.ccsd.task import Task
 from lib.datastores.local import StudyDatastore
-from lib.errors import NotFoundError, ServerAwayError
+from lib.errors import InputError, NotFoundError, ServerAwayError
 from lib.studies.dicom import KEYWORDS, dicom_files
-from lib.studies.study import Study, study_of
-from lib.studies.volumes import read_source, write_volume
+from lib.studies.dicom_volume import read_series, series_grid
+from lib.studies.study import study_of
+from lib.studies.volumes import Grid, write_volume
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 UID = re.compile(r"[0-9.]{1,64}")
 LISTED_FOR = 30.0  # seconds that the list of series is taken as current
+TIMEOUT = (5.0, 120.0)  # seconds to connect, and between two bytes of an answer
 MONAI_LABEL_FILTER = {"Modality": "CT"}  # its default, also in the environment of its server
 COMPLETE = ".complete"  # in the folder of a series whose voxels are there; without it, its files are headers
 
@@ -43,17 +46,31 @@ def connect(url: str, task: Task) -> DICOMwebStudies:
     user, password = settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD
     client = DICOMwebClientX(
         url=url,
-        session=create_session_from_user_pass(user, password) if user and password else None,
+        session=_session(user, password),
         qido_url_prefix=settings.MONAI_LABEL_QIDO_PREFIX,
         wado_url_prefix=settings.MONAI_LABEL_WADO_PREFIX,
         stow_url_prefix=settings.MONAI_LABEL_STOW_PREFIX,
     )
+    client.set_http_retry_params(retry=False)  # it would keep everybody waiting for half a minute
     search = settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER
     if search == MONAI_LABEL_FILTER:
         search = {"Modality": "MR"}
     folder = settings.MONAI_LABEL_DICOMWEB_CACHE_PATH or Path.home() / ".cache" / "monailabel" / "dicom"
     name = hashlib.sha256(url.encode()).hexdigest()[:16]
     return DICOMwebStudies(client, task, search=search, cache=Path(folder, name))
+
+
+def _session(user: str, password: str) -> requests.Session:
+    """Connections that give up after `TIMEOUT` seconds, instead of never."""
+    session = create_session_from_user_pass(user, password) if user and password else requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Impatient())
+    return session
+
+
+class _Impatient(HTTPAdapter):
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        return super().send(request, *args, **{**kwargs, "timeout": kwargs.get("timeout") or TIMEOUT})
 
 
 class DICOMwebStudies(StudyDatastore):
@@ -85,18 +102,31 @@ class DICOMwebStudies(StudyDatastore):
         if image_id not in self._datastore.objects:
             return ""
         path = self._root / f"{image_id}.nii.gz"
+        folder = self._headers(image_id).parent
         if not path.is_file():
-            with FileLock(self._root / "dicom" / f"{image_id}.lock"):
-                if not path.is_file():
-                    volume = read_source(self._series_source(image_id))
-                    write_volume(path, volume.data, volume.grid)
+            self._fetch([folder])
+            volume = read_series(dicom_files(folder), f"series {image_id}")
+            write_volume(path, volume.data, volume.grid)
         return str(path)
 
-    def study_image(self, image_id: str, *, named: Mapping[str, str] | None = None) -> str:
+    def get_image_info(self, image_id: str) -> dict[str, Any]:
+        """What is known without asking the server; the file at `path` is there once the image was downloaded."""
+        self._refresh_if_unknown(image_id)
+        if image_id not in self._datastore.objects:
+            raise NotFoundError(f"image {image_id} does not exist")
+        info = self._datastore.objects[image_id].image.info
+        uids = {"SeriesInstanceUID": image_id, "StudyInstanceUID": info["study"]}
+        return {**info, **uids, "path": str(self._root / f"{image_id}.nii.gz")}
+
+    def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
+        raise InputError(f"image {image_id}: images are added on the DICOMweb server, not through this one")
+
+    def study_image(self, image_id: str, *, named: Mapping[str, str] | None = None, modality: str | None = None) -> str:
         """A file of the series, beside all series of its study that a segmentation needs.
 
         Args:
             named: modality -> series, where a request says so itself.
+            modality: what the series is if it cannot be recognised.
 
         Raises:
             NotFoundError: no such series, or a name that is not in the study.
@@ -106,8 +136,8 @@ class DICOMwebStudies(StudyDatastore):
         if image_id not in self._datastore.objects:
             return ""
         first = self._headers(image_id)
-        study = study_of(first, self._task.modalities, named=named)
-        self._fetch(study, [*study.files.values(), first])
+        study = study_of(first, self._task.modalities, named=named, modality=modality)
+        self._fetch([file.parent for file in (*study.files.values(), first)])
         return str(dicom_files(first.parent)[0])
 
     def list_images(self) -> list[str]:
@@ -115,17 +145,8 @@ class DICOMwebStudies(StudyDatastore):
             self.refresh()
         return list(super().list_images())
 
-    def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
-        rows = super().datalist(full_path)
-        for row in rows:
-            row["image"] = self.study_image(Path(row["image"]).name.removesuffix(".nii.gz"))
-        return rows
-
-    def _series_source(self, image_id: str) -> Any:
-        first = Path(self.study_image(image_id))
-        study = study_of(first, self._task.modalities)
-        every = [*study.sources.values(), *(o.source for o in (*study.spare, *study.unknown, *study.refused))]
-        return next(source for source in every if source.uid == image_id)
+    def _grid(self, image_id: str) -> Grid:
+        return series_grid(dicom_files(self._headers(image_id).parent), f"series {image_id}")
 
     def _headers(self, image_id: str) -> Path:
         """Headers of every series of the study of `image_id`, as far as they are not there; a file of that series."""
@@ -136,7 +157,8 @@ class DICOMwebStudies(StudyDatastore):
             series = self._ask(self._client.search_for_series, study_uid, search_filters=self._search)
             for found in series:
                 uid = _uid(found, "0020000E")
-                if not (folder / uid).is_dir():
+                if not _is_whole(folder / uid, found):
+                    (self._root / f"{uid}.nii.gz").unlink(missing_ok=True)
                     answer = self._ask(self._client.retrieve_series_metadata, study_uid, uid)
                     _put(folder / uid, [_header(Dataset.from_json(_plain(d))) for d in answer], complete=False)
         files = dicom_files(folder / image_id)
@@ -144,9 +166,9 @@ class DICOMwebStudies(StudyDatastore):
             raise NotFoundError(f"series {image_id} has no images")
         return files[0]
 
-    def _fetch(self, study: Study, files: Sequence[Path]) -> None:
-        """The voxels of the series that the files are of, where only headers are there."""
-        for folder in dict.fromkeys(file.parent for file in files):
+    def _fetch(self, folders: Iterable[Path]) -> None:
+        """The voxels of the series in these folders, where only headers are there."""
+        for folder in dict.fromkeys(folders):
             with FileLock(folder.parent.with_suffix(".lock")):
                 if (folder / COMPLETE).is_file():
                     continue
@@ -185,6 +207,12 @@ class DICOMwebStudies(StudyDatastore):
 
     def _is_there(self, image_id: str) -> bool:
         return True  # a series is on the other server
+
+
+def _is_whole(folder: Path, found: Mapping[str, Any]) -> bool:
+    """Whether a series' folder holds as many files as the server has by now (NumberOfSeriesRelatedInstances)."""
+    there = len(list(folder.glob("*.dcm")))
+    return there > 0 and found.get("00201209", {}).get("Value", [there])[0] == there
 
 
 def _put(folder: Path, datasets: Sequence[Dataset], *, complete: bool) -> None:

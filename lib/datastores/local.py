@@ -19,7 +19,7 @@ from lib.errors import InputError, NotFoundError
 from lib.studies import names
 from lib.studies.labels import read_label
 from lib.studies.study import Study, find_studies
-from lib.studies.volumes import read_grid, read_stack_grid, write_volume
+from lib.studies.volumes import Grid, read_grid, read_stack_grid, write_volume
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class StudyDatastore(LocalDatastore):
         entry = self._datastore.objects.get(image_id)
         return os.path.realpath(self._root / entry.image.info["file"]) if entry else ""
 
-    def study_image(self, image_id: str, *, named: Mapping[str, str] | None = None) -> str:
+    def study_image(self, image_id: str, *, named: Mapping[str, str] | None = None, modality: str | None = None) -> str:
         """A file of the image, beside those of its study; empty if there is none. Raises nothing."""
         return self.get_image_uri(image_id)
 
@@ -65,18 +65,30 @@ class StudyDatastore(LocalDatastore):
 
     def get_label_uri(self, label_id: str, label_tag: str) -> str:
         """The label's file: the image's own, or one of its study on the same grid; else empty."""
-        own: str = super().get_label_uri(label_id, label_tag)
-        if own or label_id not in self._datastore.objects:
-            return own
-        study = self._study_id(label_id)
-        sisters = [
-            i for i, e in self._datastore.objects.items() if label_tag in e.labels and self._study_id(i) == study
-        ]
+        uri: str = super().get_label_uri(self._label_holder(label_id, label_tag), label_tag)
+        return uri
+
+    def get_label_info(self, label_id: str, label_tag: str) -> dict[str, Any]:
+        """Of the label that `get_label_uri` finds."""
+        info: dict[str, Any] = super().get_label_info(self._label_holder(label_id, label_tag), label_tag)
+        return info
+
+    def _label_holder(self, image_id: str, tag: str) -> str:
+        """The image that the label was drawn on: `image_id` itself, or one of its study on the same grid."""
+        objects = self._datastore.objects
+        if image_id not in objects or tag in objects[image_id].labels:
+            return image_id
+        study = self._study_id(image_id)
+        sisters = [i for i, entry in objects.items() if tag in entry.labels and self._study_id(i) == study]
         if not sisters:
-            return ""
-        grid = read_stack_grid(Path(self.get_image_uri(label_id)))[0]
-        files = (Path(super(StudyDatastore, self).get_label_uri(i, label_tag)) for i in sisters)
-        return next((str(f) for f in files if read_grid(f).matches(grid)), "")
+            return image_id
+        grid = self._grid(image_id)
+        files = {i: Path(super(StudyDatastore, self).get_label_uri(i, tag)) for i in sisters}
+        return next((i for i, file in files.items() if read_grid(file).matches(grid)), image_id)
+
+    def _grid(self, image_id: str) -> Grid:
+        """Where the image's voxels are, from its header. Raises InputError where they make up no volume."""
+        return read_stack_grid(Path(self.get_image_uri(image_id)))[0]
 
     def get_image_info(self, image_id: str) -> dict[str, Any]:
         path = self.get_image_uri(image_id)
@@ -85,15 +97,17 @@ class StudyDatastore(LocalDatastore):
         return {**self._datastore.objects[image_id].image.info, "path": path}
 
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
-        """Labelled images: `{"image": path, "label": path, "ts": seconds}`."""
+        """Labelled studies, each once with its newest label: `{"image": path, "label": path, "ts": seconds}`."""
         self.refresh()
-        rows = []
-        for image_id, entry in self._datastore.filter_by_tag("final").items():
-            image, label = self.get_image_uri(image_id), super().get_label_uri(image_id, "final")
+        labelled = self._datastore.filter_by_tag("final").items()
+        rows = {}
+        for image_id, entry in sorted(labelled, key=lambda item: item[1].labels["final"].info.get("ts", 0)):
+            image, label = self.study_image(image_id), super().get_label_uri(image_id, "final")
             if not full_path:
                 image, label = (os.path.relpath(p, self._root) for p in (image, label))
-            rows.append({"image": image, "label": label, "ts": entry.labels["final"].info.get("ts", 0)})
-        return rows
+            row = {"image": image, "label": label, "ts": entry.labels["final"].info.get("ts", 0)}
+            rows[self._study_id(image_id)] = row
+        return list(rows.values())
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         """Check a label against its image and keep it, whole or not at all.
@@ -101,8 +115,8 @@ class StudyDatastore(LocalDatastore):
         Raises:
             NotFoundError: no such image. InputError: unreadable, on another grid, or of unknown values.
         """
-        image = self.get_image_uri(image_id)
-        if not image:
+        self._refresh_if_unknown(image_id)
+        if image_id not in self._datastore.objects:
             raise NotFoundError(f"image {image_id} does not exist")
         if not label_tag.isidentifier():
             raise InputError(f"tag is {label_tag!r}, expected letters, digits and _")
@@ -110,7 +124,7 @@ class StudyDatastore(LocalDatastore):
             Path(label_filename),
             known=len(self._task.labels),
             aliases=self._task.aliases,
-            reference=read_stack_grid(Path(image))[0],
+            reference=self._grid(image_id),
         )
         folder = Path(self._datastore.label_path(label_tag))
         with FileLock(self._lock_file):

@@ -126,7 +126,7 @@ def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, wanted: InferReque
     if extension in names.EXTENSIONS:
         with tempfile.NamedTemporaryFile(suffix=extension, delete=False) as file:
             path = Path(file.name)
-        write_volume(path, label, grid)
+        write_volume(path, label, grid, like=asked if asked.is_file() else None)
         return str(path)
     data = {
         "pred": torch.from_numpy(label),

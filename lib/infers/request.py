@@ -68,9 +68,11 @@ def read_request(request: Mapping[str, Any], task: Task) -> InferRequest:
     )
 
 
-def named_images(request: Mapping[str, Any], task: Task) -> Mapping[str, str]:
-    """Modality -> image, as far as the request says so. Raises InputError as `read_request`."""
-    return _modalities(request.get("modalities"), task.modalities)[1]
+def named_images(request: Mapping[str, Any], task: Task) -> tuple[Mapping[str, str], str | None]:
+    """(modality -> image, as far as the request says so; the modality, if it names just one). Raises InputError as
+    `read_request`."""
+    modalities, named = _modalities(request.get("modalities"), task.modalities)
+    return named, modalities[0] if modalities and len(modalities) == 1 else None
 
 
 def _modalities(value: Any, known: Sequence[str]) -> tuple[tuple[str, ...] | None, Mapping[str, str]]:

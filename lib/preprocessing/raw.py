@@ -30,6 +30,7 @@ Mode = Literal["auto", "off", "full"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 BRAIN_CONTRASTS = ("t1", "t1ce", "flair", "t2")  # the earlier, the better the brain is found on it (docs/raw.md)
 THIN = 2.0  # mm; a series of thinner slices is a better reference than one of thicker slices, whatever its contrast
+ORTHOGONAL = 1e-3  # largest cosine between two axes of a grid
 MARGIN = 4  # mm around the brain
 LEAST_INFORMATION = 0.5  # nats that two aligned heads share; 10 mm apart they share less
 INSIDE = float(np.finfo(np.float32).tiny)  # an exact zero inside the brain would be read as background
@@ -124,6 +125,7 @@ def to_common_space(volumes: Mapping[str, Volume], *, asked: str, mode: Mode = "
     _check_asked(asked, volumes)
     if mode == "off" or (mode == "auto" and is_prepared(volumes)):
         return _untouched(volumes, asked)
+    _check_axes(volumes)
     clock = _Clock()
     reference = reference_of(volumes)
     brain = extract_brain(volumes[reference])
@@ -167,6 +169,13 @@ def asking(result: RawResult, asked: str) -> RawResult:
 def _check_asked(asked: str, volumes: Mapping[str, Volume]) -> None:
     if asked not in volumes:
         raise InputError(f"the asked image {asked} is not in the study, expected one of {', '.join(volumes)}")
+
+
+def _check_axes(volumes: Mapping[str, Volume]) -> None:
+    for name, volume in volumes.items():
+        axes = volume.grid.affine[:3, :3] / volume.grid.spacing
+        if np.abs(axes.T @ axes - np.eye(3)).max() > ORTHOGONAL:
+            raise InputError(f"{name} has axes that are not at right angles (a tilted gantry?), expected right angles")
 
 
 def _untouched(volumes: Mapping[str, Volume], asked: str) -> RawResult:

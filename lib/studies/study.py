@@ -120,13 +120,16 @@ def study_of(
     choice = choose(found.id, found.candidates, modalities, asked=image)
     if named:
         return _study(found, name_sources(choice, found.candidates, named, modalities))
-    doubt = next((o.reason for o in choice.unknown if o.source.holds(image)), None)
-    no = next((o.reason for o in choice.refused if o.source.holds(image)), None)
-    if modality is not None and (doubt or no):
-        case = names.parse(image, modalities).case
-        return Study(case, {modality: Source(image, rule="named in the request")})
+    doubt = next((o for o in choice.unknown if o.source.holds(image)), None)
+    no = next((o for o in choice.refused if o.source.holds(image)), None)
+    left_out = doubt or no
+    if modality is not None and left_out:
+        series = left_out.source.series
+        case = names.parse(image, modalities).case if series is None else found.id
+        source = Source(image) if series is None else left_out.source
+        return Study(case, {modality: replace(source, rule="named in the request")})
     if doubt or not choice.sources:
-        reason = doubt or no or "it is no image of a known modality"
+        reason = left_out.reason if left_out else "it is no image of a known modality"
         raise InputError(
             f"cannot tell the modality of {image.name} ({reason}): expected a name that ends in one of "
             f"{', '.join(modalities)}, or a request whose parameter modalities names the one modality that it is"

@@ -182,19 +182,37 @@ def read_study(study: Study | Mapping[str, Path], *, asked: Path | None = None) 
     return read_sources(sources)
 
 
-def write_volume(path: Path, data: NDArray[np.generic], grid: Grid) -> None:
-    """Write NIfTI to a temporary name in the same folder, then rename: never a half-written `path`."""
+def write_volume(path: Path, data: NDArray[np.generic], grid: Grid, *, like: Path | None = None) -> None:
+    """Write NIfTI to a temporary name in the same folder, then rename: never a half-written `path`.
+
+    Args:
+        like: image on the same grid whose header says where voxels are. Where its qform and sform differ, readers
+            differ in which they take: with the same two, they put `data` where they put the image.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=".nii.gz")
     os.close(handle)
     try:
         image = nib.nifti1.Nifti1Image(data, grid.affine)
         image.header.set_xyzt_units("mm")
+        if like is not None:
+            _place_like(image, like)
         nib.loadsave.save(image, temporary)
         os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _place_like(image: nib.nifti1.Nifti1Image, like: Path) -> None:
+    model = nib.loadsave.load(like) if like.name.endswith((".nii", ".nii.gz")) else None
+    if not isinstance(model, nib.nifti1.Nifti1Pair):
+        return
+    qform, qcode = model.get_qform(coded=True)
+    sform, scode = model.get_sform(coded=True)
+    if scode or qcode:
+        image.set_sform(sform if scode else None, int(scode))
+        image.set_qform(qform if qcode else None, int(qcode))
 
 
 def _usable(volume: Volume, name: str) -> Volume:
