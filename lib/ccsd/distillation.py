@@ -80,11 +80,13 @@ def hmsd(
     return torch.stack(levels).mean() if levels else teacher.new_zeros(())
 
 
-@torch.no_grad()
 def criticality(z: Mapping[int, Tensor], subset: int) -> dict[int, Tensor]:
-    """How much Z changes when modality m leaves `subset`: -cos(Z(S), Z(S \\ {m})) of each study, (B,), for m in S."""
-    whole = z[subset].flatten(1)
-    without = {m: z[subset & ~(1 << m)].flatten(1) for m in subsets.members(subset)}
+    """How much Z changes when modality m leaves `subset`: -cos(Z(S), Z(S \\ {m})) of each study, (B,), for m in S.
+
+    Detached. Not by `no_grad`: what a `Lazy` z first makes here is what the losses learn from later.
+    """
+    whole = z[subset].detach().flatten(1)
+    without = {m: z[subset & ~(1 << m)].detach().flatten(1) for m in subsets.members(subset)}
     return {m: -F.cosine_similarity(whole, rest, dim=1) for m, rest in without.items()}
 
 

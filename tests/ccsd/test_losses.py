@@ -75,6 +75,16 @@ def test_every_variant_gives_finite_distillation_with_gradients(
     assert any(p.grad is not None and bool(p.grad.abs().sum()) for p in network.parameters())
 
 
+@pytest.mark.parametrize("distil", ["features", "logits"])
+@pytest.mark.parametrize("alone", ["lambda_h", "lambda_d"])
+def test_each_term_teaches_alone(network: CCSDNetwork, alone: str, distil: str) -> None:
+    off = {"lambda_h": 0.0, "lambda_d": 0.0, alone: 0.5}
+    values = terms(network, [True] * 4, LossConfig(distil=distil, **off))  # type: ignore[arg-type]  # any of them
+    (values["hmsd"] + values["dmcd"]).backward()
+    taught = [p for e in network.specific_encoders for p in e.parameters() if p.grad is not None and p.grad.abs().sum()]
+    assert taught
+
+
 def test_a_term_that_is_switched_off_is_zero_and_builds_nothing(
     network: CCSDNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:

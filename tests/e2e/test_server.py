@@ -39,7 +39,7 @@ def test_info_names_the_model_its_labels_and_that_it_is_untrained(server: Server
     assert info["models"]["ccsd"]["labels"] == dict(BRATS.labels)
     assert "untrained weights" in info["models"]["ccsd"]["description"]
     assert "ccsd" in info["trainers"]
-    assert info["datastore"]["total"] == 6
+    assert info["datastore"]["total"] == 2
 
 
 @pytest.mark.parametrize("asked", BRATS.modalities)
