@@ -25,12 +25,14 @@ ALLOWED = {
     "training": {"ccsd", "evaluation", "files", "settings", *DATA},
     "ablation": {"ccsd", "evaluation", "files", "publishing", "settings", "training"},
     "datastores": {"ccsd", *DATA},
+    "activelearning": {"datastores"},
     "web": {"datastores", "errors"},
     "infers": {"ccsd", "datastores", "devices", "evaluation", "publishing", *DATA},
     "trainers": {"ccsd", "devices", "evaluation", "files", "publishing", "training", *DATA},
     "configs": {"ccsd", "errors", "infers", "publishing", "settings", "trainers"},
 }
-RIM = {"configs", "devices", "datastores", "infers", "trainers", "web"}  # where MONAI Label may be imported
+# where MONAI Label may be imported
+RIM = {"activelearning", "configs", "devices", "datastores", "infers", "trainers", "web"}
 
 
 def imports(file: Path) -> set[str]:

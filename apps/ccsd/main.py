@@ -18,8 +18,10 @@ from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
 from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
+from lib.activelearning.random_study import RandomStudy
 from lib.ccsd.task import Task
 from lib.configs.ccsd import CCSD
 from lib.datastores.dicomweb import connect
@@ -80,6 +82,9 @@ class CCSDApp(MONAILabelApp):
 
     def init_infers(self) -> dict[str, InferTask]:
         return {name: config.infer() for name, config in self.models.items()}
+
+    def init_strategies(self) -> dict[str, Strategy]:
+        return {"random": RandomStudy()}
 
     def init_trainers(self) -> dict[str, TrainTask]:
         return {name: config.trainer() for name, config in self.models.items()}

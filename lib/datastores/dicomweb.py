@@ -27,7 +27,7 @@ from lib.datastores.local import StudyDatastore
 from lib.errors import InputError, NotFoundError, ServerAwayError
 from lib.studies.dicom import KEYWORDS, dicom_files
 from lib.studies.dicom_volume import read_series, series_grid
-from lib.studies.study import study_of
+from lib.studies.study import study_of, survey
 from lib.studies.volumes import Grid, write_volume
 
 logger = logging.getLogger(__name__)
@@ -139,6 +139,12 @@ class DICOMwebStudies(StudyDatastore):
         study = study_of(first, self._task.modalities, named=named, modality=modality)
         self._fetch([file.parent for file in (*study.files.values(), first)])
         return str(dicom_files(first.parent)[0])
+
+    def image_to_draw_on(self, image_id: str) -> str:
+        """A series of the same study that is segmented from: `image_id` itself, if it is one, or if there is none."""
+        studies = survey(self._headers(image_id).parent.parent, self._task.modalities)
+        used = [source.uid for study in studies for source in study.sources.values()]
+        return image_id if image_id in used or not used else used[0]
 
     def list_images(self) -> list[str]:
         if time.monotonic() - self._listed > LISTED_FOR:

@@ -46,6 +46,10 @@ class StudyDatastore(LocalDatastore):
         """A file of the image, beside those of its study; empty if there is none. Raises nothing."""
         return self.get_image_uri(image_id)
 
+    def image_to_draw_on(self, image_id: str) -> str:
+        """An image of the same study that is segmented from: `image_id` itself, all that are listed here are."""
+        return image_id
+
     def status(self) -> dict[str, Any]:
         """How many studies there are, and how many of them have a label; tags count labels."""
         status: dict[str, Any] = super().status()

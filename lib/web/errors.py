@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 
+import requests
 from fastapi.exception_handlers import http_exception_handler
+from monailabel.config import settings
 from monailabel.interfaces.exception import (
     ImageNotFoundException,
     LabelNotFoundException,
@@ -32,6 +34,7 @@ def install_error_handlers() -> None:
     app.add_exception_handler(InputError, _input_error)
     app.add_exception_handler(MONAILabelException, _monailabel_error)
     app.add_exception_handler(json.JSONDecodeError, _json_error)
+    app.add_exception_handler(requests.RequestException, _server_away)
     app.add_exception_handler(HTTPException, _http_error)
     app.middleware_stack = None
 
@@ -61,6 +64,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 500 and "input is provided" in str(error.detail):
         return _answer(400, "no input: expected an image id, a file or a session_id")
     return await http_exception_handler(request, error)
+
+
+async def _server_away(_: Request, error: Exception) -> JSONResponse:
+    """OHIF's way to the DICOMweb server, MONAI Label's /proxy/dicom."""
+    return _answer(502, f"the DICOMweb server {settings.MONAI_LABEL_STUDIES} does not answer ({type(error).__name__})")
 
 
 async def _json_error(_: Request, error: Exception) -> JSONResponse:

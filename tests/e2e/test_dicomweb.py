@@ -118,8 +118,11 @@ def test_a_label_serves_the_whole_study(server: Server, files: Files, tmp_path: 
     sister = server.get(f"/datastore/label?label={uid(1, 't2')}&tag=final")
     assert np.asarray(read_mask(sister, tmp_path).dataobj).all()
     assert server.get("/datastore/").json()["completed"] == 1
-    chosen = server.post("/activelearning/random", json={}).json()["id"]
-    assert chosen in {uid(2, m) for m in SERIES}
+    info = server.get(f"/datastore/label/info?label={uid(1, 't2')}&tag=final").json()
+    assert info == server.get(f"/datastore/label/info?label={uid(1, 't1')}&tag=final").json() != {}
+    for _ in range(6):
+        chosen = server.post("/activelearning/random", json={}).json()
+        assert chosen["SeriesInstanceUID"] in {uid(2, m) for m in SERIES if m != "adc"}  # a map is nothing to draw on
 
 
 def test_a_request_can_name_series_and_modalities(server: Server) -> None:
@@ -127,6 +130,43 @@ def test_a_request_can_name_series_and_modalities(server: Server) -> None:
     answer = server.infer(uid(2, "t1"), params=json.dumps(named))
     assert answer.status_code == 200, answer.text
     assert answer.json()["ccsd"]["modalities"]["used"] == {"t1": "series 1 T1 AX", "flair": "series 3 T2 AX"}
+
+
+def test_a_series_that_nothing_tells_is_what_the_request_says(
+    server: Server, orthanc: Orthanc, phantom: Phantom, tmp_path: Path
+) -> None:
+    made = Made(phantom.volumes["t1"].astype(np.uint16), spacing=(1.0, 1.0), gap=1.0, study_uid="1.2.826.0.1.3")
+    for path in write_series(tmp_path, made):
+        orthanc.store(path)
+    unknown = server.infer(made.series_uid)
+    assert unknown.status_code == 400
+    assert "cannot tell the modality" in unknown.json()["detail"]
+    told = server.infer(made.series_uid, params=json.dumps({"modalities": "t1"}))
+    assert told.status_code == 200, told.text
+    assert set(told.json()["ccsd"]["modalities"]["used"]) == {"t1"}
+    assert server.get(f"/datastore/image?image={made.series_uid}").status_code == 200
+
+
+def test_a_series_that_grew_is_fetched_anew(server: Server, orthanc: Orthanc, phantom: Phantom, tmp_path: Path) -> None:
+    data = phantom.volumes["t2"].astype(np.uint16)
+    made = Made(data, spacing=(1.0, 1.0), gap=1.0, study_uid="1.2.826.0.1.4", tags=SERIES["t2"])
+    paths = write_series(tmp_path, made)
+    for path in paths[:-8]:
+        orthanc.store(path)
+    address = f"/datastore/image?image={made.series_uid}"
+    assert read_mask(server.get(address), tmp_path).shape == (48, 48, 40)
+    for path in paths[-8:]:
+        orthanc.store(path)
+    assert read_mask(server.get(address), tmp_path).shape == (48, 48, 48)
+
+
+def test_what_this_server_cannot_do_with_a_store_is_one_sentence(server: Server) -> None:
+    query = {"image": uid(2, "t1"), "output": "dicom_seg"}
+    refused = server.post("/infer/ccsd", params=query)
+    assert refused.status_code == 400
+    assert refused.json()["detail"] == "output is dicom_seg, expected image, json or all"
+    added = server.put("/datastore/image?image=x", files={"file": ("x.nii.gz", b"")})
+    assert added.status_code == 400
 
 
 def test_what_is_not_there_is_404(server: Server) -> None:
@@ -150,6 +190,8 @@ def test_a_store_that_is_away_is_502_with_its_name(phantom: Phantom, tmp_path_fa
         orthanc.stop()
         answer = server.infer(made.series_uid)
         assert answer.status_code == 502
+        assert answer.elapsed.total_seconds() < 5
+        assert server.get("/proxy/dicom/studies").status_code == 502  # OHIF's way
         assert f"the DICOMweb server {orthanc.dicomweb} failed" in answer.json()["detail"]
     finally:
         servers.close()  # type: ignore[attr-defined]  # a generator

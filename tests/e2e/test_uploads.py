@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,47 @@ def test_a_file_that_lost_its_name_is_what_the_request_says(server: Server, imag
     known = server.post("/infer/ccsd?output=json", files={"file": ("volume.nii.gz", content)}, data=params)
     assert known.status_code == 200, known.text
     assert list(known.json()["ccsd"]["modalities"]["used"]) == ["flair"]
+
+
+def test_a_file_keeps_its_name_and_leaves_nothing_behind(server: Server, images: list[Path]) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("ccsd-upload-*"))
+    known = server.post("/infer/ccsd?output=json", files={"file": (images[0].name, images[0].read_bytes())})
+    assert list(known.json()["ccsd"]["modalities"]["used"].values()) == [images[0].name]
+    assert server.post("/infer/ccsd", files={"file": ("scan.nii.gz", b"damaged")}).status_code == 400
+    assert set(Path(tempfile.gettempdir()).glob("ccsd-upload-*")) == before
+
+
+def test_an_archive_of_one_file_is_that_file(server: Server, images: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "volume.nii.gz").write_bytes(images[0].read_bytes())
+    archive = zipped(tmp_path / "one", tmp_path / "one.zip")
+    session = open_session(server, [archive]).json()["session_id"]
+    answer = infer_session(server, session)
+    assert answer.status_code == 400
+    told = server.post(
+        f"/infer/ccsd?session_id={session}&output=json", data={"params": json.dumps({"modalities": "flair"})}
+    )
+    assert told.status_code == 200, told.text
+
+
+def test_what_makes_no_session_is_refused_with_a_sentence(server: Server, images: list[Path]) -> None:
+    content = images[0].read_bytes()
+    same = server.put("/session/", files=[("files", ("scan.nii.gz", content))] * 2)
+    assert (same.status_code, same.json()["detail"]) == (
+        400,
+        "files: two are named scan.nii.gz, expected a name for each",
+    )
+    assert server.put("/session/", files=[("files", ("study.zip", b"PK nothing"))]).status_code == 400
+    several = open_session(server, images).json()["session_id"]
+    assert server.get(f"/session/{several}").status_code == 200
+    assert server.get(f"/session/{several}?image=true").status_code == 400
+    ended = infer_session(server, "absent")
+    assert (ended.status_code, ended.json()["detail"]) == (404, "session absent does not exist or has ended")
+
+
+def test_files_of_other_programs_cannot_be_asked_for(server: Server, images: list[Path], tmp_path: Path) -> None:
+    (tmp_path / images[0].name).write_bytes(images[0].read_bytes())
+    assert server.infer(str(tmp_path / images[0].name)).status_code == 404
 
 
 def test_archives_cannot_write_elsewhere_and_must_be_archives(server: Server, images: list[Path]) -> None:

@@ -1,0 +1,1 @@
+"""Which study a user is offered next."""
