@@ -75,3 +75,38 @@ def test_new_files_are_found_without_a_restart(study_folder: Path) -> None:
     store = StudyDatastore(str(study_folder), BRATS)
     shutil.copy(study_folder / "case_t1.nii.gz", study_folder / "new_t1.nii.gz")
     assert store.get_image_uri("new_t1")
+
+
+def labelled(root: Path, label: Path) -> StudyDatastore:
+    """The study `case` with a label drawn on its T1, a FLAIR of another grid, and a study `other` without a label."""
+    noise(root / "case-flair2" / "x_flair.nii.gz")
+    (root / "case_flair.nii.gz").write_bytes((root / "case-flair2" / "x_flair.nii.gz").read_bytes())
+    noise(root / "other" / "other_t1.nii.gz")
+    noise(root / "other" / "other_t2.nii.gz")
+    shutil.rmtree(root / "case-flair2")
+    store = StudyDatastore(str(root), BRATS)
+    store.save_label("case_t1", str(label), "final", {})
+    return store
+
+
+def test_a_study_counts_once_and_is_done_with_one_label(study_folder: Path) -> None:
+    store = labelled(study_folder, study_folder / "case_seg.nii.gz")
+    assert {k: store.status()[k] for k in ("total", "completed")} == {"total": 2, "completed": 1}
+    assert sorted(store.get_labeled_images()) == ["case_flair", "case_t1", "case_t1ce", "case_t2"]
+    assert sorted(store.get_unlabeled_images()) == ["other_t1", "other_t2"]
+
+
+def test_a_label_is_found_from_images_on_its_grid_only(study_folder: Path) -> None:
+    store = labelled(study_folder, study_folder / "case_seg.nii.gz")
+    own = store.get_label_uri("case_t1", "final")
+    assert store.get_label_uri("case_t2", "final") == own
+    assert store.get_label_info("case_t2", "final") == store.get_label_info("case_t1", "final")
+    assert store.get_label_uri("case_flair", "final") == ""
+    assert store.get_label_uri("case_t2", "original") == ""
+
+
+def test_training_takes_a_study_once_with_its_newest_label(study_folder: Path) -> None:
+    store = labelled(study_folder, study_folder / "case_seg.nii.gz")
+    store.save_label("case_t2", str(study_folder / "case_seg.nii.gz"), "final", {})
+    store.update_label_info("case_t2", "final", {"ts": store.get_label_info("case_t1", "final")["ts"] + 1})
+    assert [Path(row["image"]).name for row in store.datalist()] == ["case_t2.nii.gz"]
