@@ -44,10 +44,16 @@ async def infer(
         raise InputError("output is dicom_seg, expected image, json or all")
     if session_id:
         _check_session(session_id)
+    whole = output != inference.ResultType.image  # the answer holds the mask itself, its file can go
+    cleaning = BackgroundTasks() if whole else background_tasks
     if file is None or session_id:
-        return inference.run_inference(background_tasks, model, image, session_id, params, None, None, output)
-    with received([(file.filename or "", file.file)]) as path:
-        return inference.run_inference(background_tasks, model, str(path), "", params, None, None, output)
+        answer = inference.run_inference(cleaning, model, image, session_id, params, None, None, output)
+    else:
+        with received([(file.filename or "", file.file)]) as path:
+            answer = inference.run_inference(cleaning, model, str(path), "", params, None, None, output)
+    if whole:
+        await cleaning()  # before it is sent: MONAI Label's client writes a file of the same name into the same folder
+    return answer
 
 
 @router.put("/session/", tags=["Session"])
