@@ -17,7 +17,10 @@ from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastor
 from lib.ccsd.task import Task
 from lib.errors import InputError, NotFoundError
 from lib.studies import names
+from lib.studies.dicom import dicom_files, group_series
+from lib.studies.dicom_volume import read_series, series_grid
 from lib.studies.labels import read_label
+from lib.studies.sources import Source
 from lib.studies.study import Study, find_studies
 from lib.studies.volumes import Grid, read_grid, read_stack_grid, write_volume
 
@@ -29,8 +32,8 @@ class StudyDatastore(LocalDatastore):
 
     An image id is the file's name without extension (`BraTS-GLI-00001-000-t1c`); where two folders hold the same name,
     the later ones get the path in front, `/` written as `__`. Labels are kept under `labels/<tag>/<image id>.nii.gz`.
-    Listed are the images of a known modality, the second choices among them too. DICOM series are not: one id is one
-    file here, and clients download it (DICOM comes through a DICOMweb store).
+    A DICOM series is one image: its id is its SeriesInstanceUID, and clients that download it get NIfTI, kept under
+    `.ccsd/`. Listed are the images of a known modality, the second choices among them too.
     """
 
     def __init__(self, path: str, task: Task) -> None:
@@ -39,12 +42,21 @@ class StudyDatastore(LocalDatastore):
 
     def get_image_uri(self, image_id: str) -> str:
         self._refresh_if_unknown(image_id)
-        entry = self._datastore.objects.get(image_id)
-        return os.path.realpath(self._root / entry.image.info["file"]) if entry else ""
+        files = self._series_files(image_id)
+        if not files:
+            return self.study_image(image_id)
+        path = self._root / ".ccsd" / f"{image_id}.nii.gz"
+        if not path.is_file() or path.stat().st_mtime < max(f.stat().st_mtime for f in files):
+            volume = read_series(files, f"series {image_id}")
+            path.parent.mkdir(exist_ok=True)
+            write_volume(path, volume.data, volume.grid)
+        return str(path)
 
     def study_image(self, image_id: str, *, named: Mapping[str, str] | None = None, modality: str | None = None) -> str:
         """A file of the image, beside those of its study; empty if there is none. Raises nothing."""
-        return self.get_image_uri(image_id)
+        self._refresh_if_unknown(image_id)
+        entry = self._datastore.objects.get(image_id)
+        return os.path.realpath(self._root / entry.image.info["file"]) if entry else ""
 
     def image_to_draw_on(self, image_id: str) -> str:
         """An image of the same study that is segmented from: `image_id` itself, all that are listed here are."""
@@ -92,6 +104,9 @@ class StudyDatastore(LocalDatastore):
 
     def _grid(self, image_id: str) -> Grid:
         """Where the image's voxels are, from its header. Raises InputError where they make up no volume."""
+        files = self._series_files(image_id)
+        if files:
+            return series_grid(files, f"series {image_id}")
         return read_stack_grid(Path(self.get_image_uri(image_id)))[0]
 
     def get_image_info(self, image_id: str) -> dict[str, Any]:
@@ -155,10 +170,10 @@ class StudyDatastore(LocalDatastore):
         known = {entry.image.info.get("file"): entry for entry in self._datastore.objects.values()}
         added = 0
         for study in find_studies(self._root, self._task.modalities):
-            for path in _image_files(study):
-                file = str(path.relative_to(self._root))
+            for source in _images(study):
+                file = str(source.path.relative_to(self._root))
                 if file not in known:
-                    known[file] = self._add(file)
+                    known[file] = self._add(file, series=source.uid)
                     added += 1
                 known[file].image.info["study"] = study.id
         return added
@@ -170,12 +185,22 @@ class StudyDatastore(LocalDatastore):
     def _is_there(self, image_id: str) -> bool:
         return (self._root / self._datastore.objects[image_id].image.info.get("file", "")).is_file()
 
-    def _add(self, file: str) -> ImageLabelModel:
-        image_id = names.strip_extension(os.path.basename(file))
+    def _series_files(self, image_id: str) -> list[Path]:
+        """The files of a DICOM series, in any order; none for other images."""
+        entry = self._datastore.objects.get(image_id)
+        if entry is None or not entry.image.info.get("series"):
+            return []
+        series = group_series(dicom_files((self._root / entry.image.info["file"]).parent))
+        return [piece.path for one in series if one.uid == image_id for piece in one.slices]
+
+    def _add(self, file: str, *, series: str) -> ImageLabelModel:
+        image_id = series or names.strip_extension(os.path.basename(file))
         if image_id in self._datastore.objects:
             image_id = names.strip_extension(file).replace(os.sep, "__")
-        extension = file[len(names.strip_extension(file)) :]
+        extension = names.EXTENSIONS[0] if series else file[len(names.strip_extension(file)) :]
         info = {"ts": int((self._root / file).stat().st_mtime), "name": os.path.basename(file), "file": file}
+        if series:
+            info |= {"name": f"{series}{extension}", "series": series}
         entry = ImageLabelModel(image=DataModel(info=info, ext=extension))
         self._datastore.objects[image_id] = entry
         return entry
@@ -203,7 +228,7 @@ class StudyDatastore(LocalDatastore):
         return removed
 
 
-def _image_files(study: Study) -> list[Path]:
-    """The study's files of known modality, each once."""
+def _images(study: Study) -> list[Source]:
+    """The study's images of known modality, each file once."""
     sources = [*study.sources.values(), *(left.source for left in study.spare)]
-    return list(dict.fromkeys(s.path for s in sources if s.series is None))
+    return list({source.path: source for source in sources}.values())

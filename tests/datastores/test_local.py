@@ -10,7 +10,8 @@ import pytest
 from lib.ccsd.task import BRATS
 from lib.datastores.local import StudyDatastore
 from lib.errors import GridMismatchError, InputError, NotFoundError
-from lib.studies.volumes import Grid, write_volume
+from lib.studies.dicom_volume import read_series
+from lib.studies.volumes import Grid, read_volume, write_volume
 from tests.studies.dicom_files import Made, some_data, write_series
 
 
@@ -53,10 +54,26 @@ def test_a_4d_file_is_one_image_whose_label_lies_on_its_first_three_axes(tmp_pat
     assert [Path(row["label"]).name for row in store.datalist()] == ["BRATS_001.nii.gz"]
 
 
-def test_dicom_series_are_not_listed(tmp_path: Path) -> None:
-    write_series(tmp_path / "dicom", Made(some_data(), tags={"SeriesDescription": "AX T2"}))
-    noise(tmp_path / "x_t1.nii.gz")
-    assert listed(tmp_path) == ["x_t1"]
+def test_a_dicom_series_is_an_image_and_clients_get_it_as_nifti(tmp_path: Path) -> None:
+    root = tmp_path / "studies"
+    t2 = Made(some_data(), series_uid="1.2.3.1", tags={"SeriesDescription": "AX T2"})
+    flair = Made(some_data(seed=1), series_uid="1.2.3.2", number=2, tags={"SeriesDescription": "AX FLAIR"})
+    files = write_series(root / "mixed", t2) + write_series(root / "mixed", flair)
+    noise(root / "x_t1.nii.gz")
+    assert listed(root) == ["1.2.3.1", "1.2.3.2", "x_t1"]
+    store = StudyDatastore(str(root), BRATS)
+    assert store.status()["total"] == 2
+    assert Path(store.study_image("1.2.3.2")) in files[8:]
+    volume = read_volume(Path(store.get_image_uri("1.2.3.2")))
+    expected = read_series(files[8:], "series")
+    assert np.array_equal(volume.data, expected.data)
+    assert np.allclose(volume.grid.affine, expected.grid.affine, atol=1e-4)
+    write_volume(tmp_path / "label.nii.gz", np.ones(volume.grid.shape, np.uint8), volume.grid)
+    store.save_label("1.2.3.2", str(tmp_path / "label.nii.gz"), "final", {})
+    assert store.get_label_uri("1.2.3.1", "final") == store.get_label_uri("1.2.3.2", "final") != ""
+    assert [Path(row["image"]) for row in store.datalist()] == [Path(store.study_image("1.2.3.2"))]
+    again = StudyDatastore(str(root), BRATS)
+    assert again.get_label_uri("1.2.3.2", "final")
 
 
 def test_a_label_on_another_grid_is_refused_and_not_kept(study_folder: Path, tmp_path: Path) -> None:
