@@ -54,6 +54,8 @@ def read_request(request: Mapping[str, Any], task: Task) -> InferRequest:
         raise InputError(f"result_extension is {extension!r}, expected one of {', '.join(EXTENSIONS)}")
     modalities, named = _modalities(request.get("modalities"), task.modalities)
     preprocess = request.get("preprocess") or MODES[0]
+    if preprocess == list(MODES):  # as clients' options panels have it before anyone chose
+        preprocess = MODES[0]
     if preprocess not in MODES:
         raise InputError(f"preprocess is {preprocess!r}, expected one of {', '.join(MODES)}")
     return InferRequest(

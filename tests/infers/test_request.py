@@ -21,11 +21,18 @@ def test_a_list_of_devices_as_the_options_panel_has_it_means_the_first() -> None
     assert read_request({"device": ["cpu"]}, BRATS).device.type in ("cpu", "cuda")
 
 
+@pytest.mark.parametrize("value", [None, "", "auto", ["auto", "off", "full"]])
+def test_preparation_is_automatic_unless_the_request_says_otherwise(value: object) -> None:
+    assert read_request({"preprocess": value}, BRATS).preprocess == "auto"
+    assert read_request({"preprocess": "full"}, BRATS).preprocess == "full"
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
         ({"modalities": ["t9"]}, "modalities has t9, expected names from t1, t1ce, t2, flair"),
         ({"modalities": 3}, "modalities is 3, expected a list"),
+        ({"preprocess": "quick"}, "preprocess is 'quick', expected one of auto, off, full"),
         ({"device": "tpu"}, "device is 'tpu', expected one of"),
         ({"window": "big"}, "window is 'big', expected a number"),
         ({"window": 7}, "window is 7 voxels"),
