@@ -9,12 +9,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from lib.ccsd.task import BRATS
 from lib.errors import GridMismatchError, InputError
 from lib.phantoms.phantom import Phantom
 from lib.preprocessing.brain import extract_brain
 from lib.preprocessing.raw import RawResult, asking, reference_of, to_common_space
 from lib.preprocessing.raw_cache import cached_common_space, content_hash
-from lib.studies.volumes import Grid, Volume
+from lib.studies.study import find_studies
+from lib.studies.volumes import Grid, Volume, write_volume
+from lib.training.cases import load_case
 from tests.preprocessing.conftest import Head, moved_by, sampled, thick_grid
 
 GRIDS = {
@@ -87,6 +90,20 @@ def test_a_label_comes_back_to_the_grid_of_each_series(common: RawResult, head: 
     assert again.shape == GRIDS[name].shape
     assert overlap(again > 0, truth > 0) > 0.85
     assert overlap(again == 3, truth == 3) > 0.6
+
+
+def test_a_label_on_a_raw_series_trains_in_common_space(scanned: dict[str, Volume], head: Head, tmp_path: Path) -> None:
+    for name, volume in scanned.items():
+        write_volume(tmp_path / f"p_{name}.nii.gz", volume.data, volume.grid)
+    drawn = sampled(head.label, GRIDS["flair"], np.linalg.inv(MOVES["flair"]), order=0).astype(np.uint8)
+    write_volume(tmp_path / "p_seg.nii.gz", drawn, GRIDS["flair"])
+    (study,) = find_studies(tmp_path)
+    assert study.label is not None
+    case = load_case(study, study.label, BRATS)  # the label's grid says which series it was drawn on
+    assert case.present.tolist() == [True, False, True, True]
+    millilitres = float((drawn > 0).sum()) * abs(np.linalg.det(GRIDS["flair"].affine[:3, :3])) / 1000
+    assert float((case.label > 0).sum()) / 1000 == pytest.approx(millilitres, rel=0.15)
+    assert bool((case.volumes[3][case.label == 2] > 0.5).float().mean() > 0.8)  # oedema is bright on FLAIR
 
 
 def test_off_takes_images_as_they_are_and_needs_one_grid(scanned: dict[str, Volume], phantom: Phantom) -> None:
