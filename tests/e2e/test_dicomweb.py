@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from lib.phantoms.phantom import Phantom
-from lib.studies.dicom_volume import read_series
+from lib.studies.dicom import group_series
+from lib.studies.dicom_volume import read_series, series_grid
 from lib.studies.volumes import write_volume
+from tests.conftest import SHARED_DATA
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.orthanc import Orthanc, start_orthanc
 from tests.e2e.test_server import read_mask
@@ -167,6 +169,32 @@ def test_what_this_server_cannot_do_with_a_store_is_one_sentence(server: Server)
     assert refused.json()["detail"] == "output is dicom_seg, expected image, json or all"
     added = server.put("/datastore/image?image=x", files={"file": ("x.nii.gz", b"")})
     assert added.status_code == 400
+
+
+def test_a_clinical_study_of_ten_series_is_segmented_from_the_four_that_tell(
+    server: Server, orthanc: Orthanc, tmp_path: Path
+) -> None:
+    folder = SHARED_DATA / "dicom" / "glioma-philips"
+    if not folder.is_dir():
+        pytest.skip("the DICOM study glioma-philips is not on this machine (../shared/data)")
+    for path in sorted(folder.rglob("*.dcm")):
+        orthanc.store(path)
+    series = {one.number: one for one in group_series(sorted(folder.rglob("*.dcm")))}
+    before = fetched(server)
+    answer = server.infer(series["1201"].uid)
+    assert answer.status_code == 200, answer.text
+    used = answer.json()["ccsd"]["modalities"]["used"]
+    assert {m: name.split()[1] for m, name in used.items()} == {
+        "t1": "901",
+        "t1ce": "1201",
+        "t2": "401",
+        "flair": "701",
+    }
+    assert sorted(fetched(server)[len(before) :]) == sorted(series[n].uid for n in ("901", "1201", "401", "701"))
+    mask = read_mask(server.infer(series["701"].uid, output="image"), tmp_path)
+    grid = series_grid([piece.path for piece in series["701"].slices], "series 701")
+    assert mask.shape == grid.shape
+    assert np.allclose(mask.affine, grid.affine, atol=1e-3)
 
 
 def test_what_is_not_there_is_404(server: Server) -> None:
