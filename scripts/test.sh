@@ -6,12 +6,17 @@ cd "$REPOSITORY"
 ensure_environment requirements.txt requirements-nodeps.txt requirements-dev.txt
 export PATH="$VENV/bin:$PATH"
 
-# A real DICOMweb server for the tests; where it cannot be installed, they are skipped with a reason.
-if [ ! -f /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] && command -v apt-get >/dev/null; then
-  as_root=""
+# A real DICOMweb server and a real browser for the tests; where they cannot be installed, those tests are skipped with
+# a reason.
+install() {
+  local as_root=""
   [ "$(id -u)" = 0 ] || as_root="sudo -n"
   { $as_root apt-get update -q && DEBIAN_FRONTEND=noninteractive $as_root apt-get install -qy --no-install-recommends \
-    orthanc orthanc-dicomweb; } >/dev/null 2>&1 || echo "Orthanc could not be installed, its tests are skipped" >&2
+    "$@"; } >/dev/null 2>&1 || echo "$* could not be installed, its tests are skipped" >&2
+}
+if command -v apt-get >/dev/null; then
+  [ -f /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] || install orthanc orthanc-dicomweb
+  command -v chromium >/dev/null || install chromium
 fi
 
 ruff check
