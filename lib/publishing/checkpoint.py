@@ -56,13 +56,13 @@ def load(path: Path, *, task: Task) -> Checkpoint:
     Raises:
         InputError: not a checkpoint of ours, or one of another task (modalities, labels or regions differ).
     """
+    content = _content(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
         stored = Task.from_dict(content["task"])
         config = NetworkConfig.from_dict(content["network"])
         version, state = str(content["version"]), content["model"]
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(f"weights {path.name} cannot be read as a CCSD checkpoint ({type(error).__name__})") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise _unreadable(path, error) from error
     if stored != task:
         raise InputError(
             f"weights {path.name} are for task {stored.name} with modalities {', '.join(stored.modalities)} and "
@@ -74,9 +74,18 @@ def load(path: Path, *, task: Task) -> Checkpoint:
     return Checkpoint(network.eval(), version, content.get("notes", {}))
 
 
+def read_notes(path: Path) -> tuple[str, Mapping[str, Any]]:
+    """(version, notes), without reading the weights. Raises InputError: not a checkpoint of ours."""
+    content = _content(path, mmap=True)
+    try:
+        return str(content["version"]), content.get("notes", {})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(path, error) from error
+
+
 def annotate(path: Path, notes: Mapping[str, Any]) -> None:
     """Add to the notes of weights, whole or not at all; weights and version stay."""
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    content = _content(path)
     content["notes"] = {**content.get("notes", {}), **notes}
     with replacing(path) as temporary:
         torch.save(content, temporary)
@@ -88,6 +97,17 @@ def untrained(task: Task, config: NetworkConfig, *, seed: int = 0) -> Checkpoint
         torch.manual_seed(seed)
         network = CCSDNetwork(task, config)
     return Checkpoint(network.eval(), UNTRAINED)
+
+
+def _content(path: Path, *, mmap: bool = False) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except (KeyError, TypeError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"weights {path.name} cannot be read as a CCSD checkpoint ({type(error).__name__})")
 
 
 def _content_hash(state: Mapping[str, torch.Tensor]) -> str:

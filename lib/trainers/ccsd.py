@@ -20,9 +20,9 @@ from lib.devices import read_device
 from lib.errors import InputError
 from lib.evaluation.subsets15 import table
 from lib.files import replacing
-from lib.publishing import checkpoint
 from lib.publishing.checkpoint import UNTRAINED
 from lib.publishing.served import ServedModel
+from lib.publishing.versions import Versions
 from lib.studies.study import Study, study_of
 from lib.training.cases import Case, load_case
 from lib.training.config import TrainConfig
@@ -172,7 +172,8 @@ class _Publisher:
         }
         if epoch.score >= self.best:
             self.best = epoch.score
-            self.version = checkpoint.save(self.model.published, epoch.network, name="ccsd", notes=notes)
+            versions = Versions(self.model)
+            self.version = versions.publish(epoch.network, name="ccsd", notes=notes, replaces=self.version)
             logger.info("published %s, mean validation Dice %.4f", self.version, epoch.score)
         stats = {**notes, "version": self.version, "losses": epoch.losses, "score": epoch.score, "best": self.best}
         with replacing(self.stats_file) as temporary:
