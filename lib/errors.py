@@ -2,6 +2,7 @@
 
 InputError            400  a request, file or configuration value is wrong: the sentence says which, found and expected
 ├── NotFoundError     404  an image, label or study that does not exist
+├── BusyError         429  too many are waiting already: try again after some seconds
 ├── ServerAwayError   502  another server that is needed does not answer, or not with what it should
 └── GridMismatchError 400  images of one study lie on different grids
 """
@@ -19,6 +20,16 @@ class NotFoundError(InputError):
     """What was asked for does not exist."""
 
     status = 404
+
+
+class BusyError(InputError):
+    """Too many requests are waiting; `retry_after` seconds from now there may be room."""
+
+    status = 429
+
+    def __init__(self, sentence: str, *, retry_after: int) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
 
 
 class ServerAwayError(InputError):

@@ -31,7 +31,7 @@ from lib.errors import InputError
 from lib.infers.images import resolve_image
 from lib.infers.request import named_images
 from lib.web.errors import install_error_handlers
-from lib.web.routes import install_routes
+from lib.web.server import install_routes
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lib.ccsd.network import CCSDNetwork
 from lib.errors import InputError
+from lib.stopping import stop_here
 
 MAX_SINGLE_WINDOW = 224  # voxels an edge; a brain at 1 mm is smaller, anything larger is cut into windows
 
@@ -49,6 +50,7 @@ def predict(
     device = next(network.parameters()).device
 
     def all_subsets(batch: Tensor) -> Tensor:
+        stop_here()
         features = network.encode(batch, present)
         return torch.cat([torch.sigmoid(x) for x in network.decode(features, chosen)], dim=1)  # (1, S*R, ...)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from lib.ccsd import subsets
 from lib.ccsd.task import Task
+from lib.clock import Clock
 from lib.evaluation.predict import WindowConfig, predict
 from lib.infers.answer import describe
 from lib.infers.request import EXTENSIONS, InferRequest, read_request
@@ -74,7 +74,7 @@ class CCSDInferTask(InferTask):
         Raises:
             InputError: the image, the study or a parameter is not usable.
         """
-        clock = _Clock()
+        clock = Clock()
         asked = Path(request["image"])
         wanted = read_request(request, self.model.task)
         study = _study(asked, wanted, self.model.task)
@@ -93,7 +93,7 @@ class CCSDInferTask(InferTask):
         grid = common.grids[name]
         answer = describe(study, label, grid, common, checkpoint, self.model.task)
         file = _write(label, grid, asked, wanted)
-        clock.lap("write")
+        clock.end("write")
         return file, {"label_names": self.labels, "latencies": clock.seconds, "ccsd": answer}
 
 
@@ -137,17 +137,3 @@ def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, wanted: InferReque
     }
     path_, _ = Writer(label="pred")(data)
     return str(path_)
-
-
-class _Clock:
-    """Seconds of each step, for the answer."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = self._start = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = round(now - self._last, 3)
-        self.seconds["total"] = round(now - self._start, 3)
-        self._last = now

@@ -9,7 +9,6 @@ All alignment is rigid: volumes in mL stay true. Measured in docs/raw.md.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lib.clock import Clock
 from lib.errors import GridMismatchError, InputError
 from lib.preprocessing.brain import BRAIN_ML, extract_brain, is_stripped, millilitres
 from lib.preprocessing.register import Matrix, register_rigid, resample
@@ -126,7 +126,7 @@ def to_common_space(volumes: Mapping[str, Volume], *, asked: str, mode: Mode = "
     if mode == "off" or (mode == "auto" and is_prepared(volumes)):
         return _untouched(volumes, asked)
     _check_axes(volumes)
-    clock = _Clock()
+    clock = Clock()
     reference = reference_of(volumes)
     brain = extract_brain(volumes[reference])
     notes = _brain_warnings(brain, volumes[reference], reference)
@@ -244,16 +244,3 @@ def _interpolate(volume: Volume, grid: Grid, to_own: Matrix, brain: NDArray[np.b
     scanned = brain & ~np.isnan(data)
     data = np.where(data == 0, INSIDE, data)
     return Volume(np.where(scanned, data, 0).astype(np.float32), grid)
-
-
-class _Clock:
-    """Seconds of each step, for the answer."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = round(now - self._last, 3)
-        self._last = now

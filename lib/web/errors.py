@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 
 import requests
 from fastapi.exception_handlers import http_exception_handler
@@ -18,7 +19,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from lib.errors import InputError
+from lib.errors import BusyError, InputError
+from lib.stopping import StoppedError
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ def install_error_handlers() -> None:
     from monailabel.app import app  # not at import: reading it builds the whole web app
 
     app.add_exception_handler(InputError, _input_error)
+    app.add_exception_handler(StoppedError, _stopped)
     app.add_exception_handler(MONAILabelException, _monailabel_error)
     app.add_exception_handler(json.JSONDecodeError, _json_error)
     app.add_exception_handler(requests.RequestException, _server_away)
@@ -39,13 +42,19 @@ def install_error_handlers() -> None:
     app.middleware_stack = None
 
 
-def _answer(status: int, sentence: str) -> JSONResponse:
+def _answer(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     logger.info("answered %d: %s", status, sentence)
-    return JSONResponse({"detail": sentence}, status_code=status)
+    return JSONResponse({"detail": sentence}, status_code=status, headers=headers)
 
 
 async def _input_error(_: Request, error: Exception) -> JSONResponse:
-    return _answer(error.status if isinstance(error, InputError) else 400, str(error))
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, BusyError) else None
+    return _answer(error.status if isinstance(error, InputError) else 400, str(error), headers)
+
+
+async def _stopped(_: Request, error: Exception) -> JSONResponse:
+    """Nobody reads it: the client closed the connection (499 is nginx's number for that)."""
+    return _answer(499, "the client left before the mask was made")
 
 
 async def _monailabel_error(_: Request, error: Exception) -> JSONResponse:

@@ -1,0 +1,85 @@
+"""MONAI Label's web server with our routes in front, and its own in threads: its code is synchronous, and would hold up
+everybody else while it reads files or asks the DICOMweb server."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from monailabel.config import settings
+from monailabel.endpoints import (
+    activelearning,
+    batch_infer,
+    datastore,
+    info,
+    login,
+    logs,
+    model,
+    ohif,
+    proxy,
+    scoring,
+    session,
+    train,
+)
+from starlette.routing import Mount, Route
+
+from lib.web import routes
+
+# MONAI Label's routers that are kept; not those of whole-slide images. Its own infer and some of its session routes are
+# hidden by ours.
+KEPT = [info, model, batch_infer, train, activelearning, scoring, datastore, logs, ohif, session]
+AS_THEY_ARE = [proxy]  # it reads the request's body, on the event loop
+NOT_SERVED = {"/reload"}  # anybody could make a second app in the same process with it
+
+
+def install_routes() -> None:
+    """Replace the routes of MONAI Label's FastAPI app, which is about to start."""
+    from monailabel.app import app  # not at import: reading it builds the whole web app
+
+    own = [route for route in app.router.routes if isinstance(route, APIRoute | Route | Mount)]
+    kept = [route for route in own if getattr(route, "path", None) not in NOT_SERVED]
+    app.router.routes.clear()
+    app.include_router(routes.router)
+    taken = {(r.path, m) for r in routes.router.routes if isinstance(r, APIRoute) for m in r.methods or ()}
+    for module in KEPT + ([login] if settings.MONAI_LABEL_AUTH_ENABLE else []):
+        app.include_router(_in_threads(module.router, taken), prefix=settings.MONAI_LABEL_API_STR)
+    for module in AS_THEY_ARE:
+        app.include_router(module.router, prefix=settings.MONAI_LABEL_API_STR)
+    app.router.routes.extend(kept)
+
+
+def _in_threads(original: APIRouter, taken: set[tuple[str, str]]) -> APIRouter:
+    """The same routes, each handler run in a thread; without those (path, method) that are `taken`."""
+    router = APIRouter()
+    for route in original.routes:
+        if not isinstance(route, APIRoute):
+            continue
+        methods = {m for m in route.methods or () if (settings.MONAI_LABEL_API_STR + route.path, m) not in taken}
+        if methods:
+            router.add_api_route(
+                route.path,
+                _threaded(route.endpoint),
+                methods=sorted(methods),
+                response_model=route.response_model,
+                tags=route.tags,
+                summary=route.summary,
+                responses=route.responses,
+                deprecated=route.deprecated,
+                include_in_schema=route.include_in_schema,
+            )
+    return router
+
+
+def _threaded(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """A coroutine function as an ordinary one, which FastAPI runs in its thread pool."""
+
+    def call(**values: Any) -> Any:
+        return asyncio.run(endpoint(**values))
+
+    call.__name__, call.__doc__ = endpoint.__name__, endpoint.__doc__
+    call.__signature__ = inspect.signature(endpoint)  # type: ignore[attr-defined]  # what FastAPI reads
+    return call
