@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
+from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
 
 from lib.ccsd.task import Task
 from lib.errors import InputError, NotFoundError
@@ -38,6 +39,8 @@ class StudyDatastore(LocalDatastore):
 
     def __init__(self, path: str, task: Task) -> None:
         self._task = task
+        self._read_at = 0.0  # when the index was last read or written: its mtime, s
+        self._guard = threading.RLock()  # of the index: requests are answered in threads
         super().__init__(path, extensions=tuple(f"*{e}" for e in names.IMAGE_EXTENSIONS), auto_reload=False)
 
     def get_image_uri(self, image_id: str) -> str:
@@ -62,17 +65,29 @@ class StudyDatastore(LocalDatastore):
         """An image of the same study that is segmented from: `image_id` itself, all that are listed here are."""
         return image_id
 
+    def refresh(self) -> None:
+        with self._index():
+            super().refresh()
+
     def status(self) -> dict[str, Any]:
         """How many studies there are, and how many of them have a label; tags count labels."""
-        status: dict[str, Any] = super().status()
-        studies = {i: self._study_id(i) for i in self.list_images()}
-        labelled = {studies[i] for i in super().get_labeled_images() if i in studies}
-        return {**status, "total": len(set(studies.values())), "completed": len(labelled)}
+        images = self.list_images()
+        with self._index():
+            status: dict[str, Any] = super().status()
+            studies = {i: self._study_id(i) for i in images if i in self._datastore.objects}
+            labelled = {studies[i] for i in super().get_labeled_images() if i in studies}
+            return {**status, "total": len(set(studies.values())), "completed": len(labelled)}
+
+    def json(self) -> Any:
+        with self._index():
+            return super().json()
 
     def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         """The images of all studies that have a label, whichever image it was drawn on."""
-        labelled = {self._study_id(i) for i in super().get_labeled_images(label_tag, labels)}
-        return [i for i in self.list_images() if self._study_id(i) in labelled]
+        images = self.list_images()
+        with self._index():
+            labelled = {self._study_id(i) for i in super().get_labeled_images(label_tag, labels)}
+            return [i for i in images if i in self._datastore.objects and self._study_id(i) in labelled]
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         """The images of all studies without a label: what is offered next is a study that nobody has done."""
@@ -91,11 +106,12 @@ class StudyDatastore(LocalDatastore):
 
     def _label_holder(self, image_id: str, tag: str) -> str:
         """The image that the label was drawn on: `image_id` itself, or one of its study on the same grid."""
-        objects = self._datastore.objects
-        if image_id not in objects or tag in objects[image_id].labels:
-            return image_id
-        study = self._study_id(image_id)
-        sisters = [i for i, entry in objects.items() if tag in entry.labels and self._study_id(i) == study]
+        with self._index():
+            objects = self._datastore.objects
+            if image_id not in objects or tag in objects[image_id].labels:
+                return image_id
+            study = self._study_id(image_id)
+            sisters = [i for i, entry in objects.items() if tag in entry.labels and self._study_id(i) == study]
         if not sisters:
             return image_id
         grid = self._grid(image_id)
@@ -118,14 +134,15 @@ class StudyDatastore(LocalDatastore):
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
         """Labelled studies, each once with its newest label: `{"image": path, "label": path, "ts": seconds}`."""
         self.refresh()
-        labelled = self._datastore.filter_by_tag("final").items()
+        with self._index():
+            final = self._datastore.filter_by_tag("final").items()
+            found = sorted((entry.labels["final"].info.get("ts", 0), image_id) for image_id, entry in final)
         rows = {}
-        for image_id, entry in sorted(labelled, key=lambda item: item[1].labels["final"].info.get("ts", 0)):
+        for saved, image_id in found:
             image, label = self.study_image(image_id), super().get_label_uri(image_id, "final")
             if not full_path:
                 image, label = (os.path.relpath(p, self._root) for p in (image, label))
-            row = {"image": image, "label": label, "ts": entry.labels["final"].info.get("ts", 0)}
-            rows[self._study_id(image_id)] = row
+            rows[self._study_id(image_id)] = {"image": image, "label": label, "ts": saved}
         return list(rows.values())
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
@@ -146,7 +163,8 @@ class StudyDatastore(LocalDatastore):
             reference=self._grid(image_id),
         )
         folder = Path(self._datastore.label_path(label_tag))
-        with FileLock(self._lock_file):
+        with self._index(), FileLock(self._lock_file):
+            self._init_from_datastore_file()
             folder.mkdir(parents=True, exist_ok=True)
             write_volume(folder / f"{image_id}.nii.gz", values, grid)
             info = {**(label_info or {}), "ts": int(time.time()), "name": f"{image_id}.nii.gz"}
@@ -154,12 +172,45 @@ class StudyDatastore(LocalDatastore):
             self._update_datastore_file(lock=False)
         return image_id
 
+    def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
+        with self._index():
+            super().update_image_info(image_id, info)
+
+    def update_label_info(self, label_id: str, label_tag: str, info: dict[str, Any]) -> None:
+        with self._index():
+            super().update_label_info(self._label_holder(label_id, label_tag), label_tag, info)
+
     def remove_image(self, image_id: str) -> None:
         raise InputError(f"image {image_id}: images are removed in the studies folder, not through the server")
 
     @property
     def _root(self) -> Path:
         return Path(self._datastore_path)
+
+    @contextmanager
+    def _index(self) -> Iterator[None]:
+        """The index for this thread alone, with what other processes wrote: a batch inference saves labels too."""
+        with self._guard:
+            self._init_from_datastore_file()
+            yield
+
+    def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
+        """Read the index again if it changed; no lock is needed, it is always written whole."""
+        try:
+            stamp = os.stat(self._datastore_config_path).st_mtime
+        except FileNotFoundError:
+            return
+        if stamp == self._read_at:
+            return
+        try:
+            read = LocalDatastoreModel.model_validate_json(Path(self._datastore_config_path).read_bytes())
+        except ValueError as error:
+            if throw_exception:
+                raise
+            logger.error("%s cannot be read (%s)", self._datastore_config_path, error)
+            return
+        read.base_path = self._datastore_path
+        self._datastore, self._read_at = read, stamp
 
     def _refresh_if_unknown(self, image_id: str) -> None:
         if image_id not in self._datastore.objects:
@@ -211,7 +262,7 @@ class StudyDatastore(LocalDatastore):
             temporary = Path(f"{self._datastore_config_path}.{os.getpid()}.tmp")
             temporary.write_text(json.dumps(self._datastore.model_dump(exclude={"base_path"}), indent=2, default=str))
             os.replace(temporary, self._datastore_config_path)
-            self._config_ts = os.stat(self._datastore_config_path).st_mtime
+            self._read_at = os.stat(self._datastore_config_path).st_mtime
 
     def _remove_non_existing(self) -> int:
         self._init_from_datastore_file()

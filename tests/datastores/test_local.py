@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel as nib
@@ -127,3 +128,42 @@ def test_training_takes_a_study_once_with_its_newest_label(study_folder: Path) -
     store.save_label("case_t2", str(study_folder / "case_seg.nii.gz"), "final", {})
     store.update_label_info("case_t2", "final", {"ts": store.get_label_info("case_t1", "final")["ts"] + 1})
     assert [Path(row["image"]).name for row in store.datalist()] == ["case_t2.nii.gz"]
+
+
+def some_label(folder: Path, value: int, shape: tuple[int, int, int] = (12, 12, 12)) -> str:
+    path = folder / f".label{value}.nii.gz"
+    write_volume(path, np.full(shape, value, np.uint8), Grid(shape, np.eye(4)))
+    return str(path)
+
+
+def test_a_label_that_another_process_saved_is_seen_and_not_lost(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        noise(tmp_path / f"{name}_t1.nii.gz")
+    server, batch = (StudyDatastore(str(tmp_path), BRATS) for _ in range(2))
+    batch.save_label("a_t1", some_label(tmp_path, 1), "final", {"who": "batch"})
+    assert server.status()["completed"] == 1
+    batch.save_label("b_t1", some_label(tmp_path, 2), "final", {"who": "batch"})
+    server.save_label("b_t1", some_label(tmp_path, 3), "original", {"who": "server"})
+    assert server.get_label_info("b_t1", "final")["who"] == "batch"
+    fresh = StudyDatastore(str(tmp_path), BRATS)
+    assert fresh.status() == batch.status() == server.status()
+    assert fresh.status()["label_tags"] == {"final": 2, "original": 1}
+
+
+def test_many_threads_save_and_list_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    names = [f"p{i:02d}_t1" for i in range(24)]
+    for name in names:
+        noise(tmp_path / f"{name}.nii.gz")
+    store, label = StudyDatastore(str(tmp_path), BRATS), some_label(tmp_path, 1)
+
+    def work(name: str) -> None:
+        store.save_label(name, label, "final", {})
+        store.refresh()
+        store.status()
+        store.datalist()
+        store.update_image_info(name, {"seen": name})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, names))
+    assert StudyDatastore(str(tmp_path), BRATS).status()["completed"] == len(names)
+    assert [store.get_image_info(n)["seen"] for n in names] == names
