@@ -152,12 +152,13 @@ def test_a_label_that_another_process_saved_is_seen_and_not_lost(tmp_path: Path)
 
 
 def test_many_threads_save_and_list_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
-    names = [f"p{i:02d}_t1" for i in range(24)]
-    for name in names:
-        noise(tmp_path / f"{name}.nii.gz")
-    store, label = StudyDatastore(str(tmp_path), BRATS), some_label(tmp_path, 1)
+    names = [f"p{i:03d}_t1" for i in range(60)]
+    image = noise(tmp_path / "image.nii.gz").read_bytes()
+    root = tmp_path / "studies"
+    store, label = StudyDatastore(str(root), BRATS), some_label(tmp_path, 1)
 
     def work(name: str) -> None:
+        (root / f"{name}.nii.gz").write_bytes(image)
         store.save_label(name, label, "final", {})
         store.refresh()
         store.status()
@@ -171,5 +172,5 @@ def test_many_threads_save_and_list_at_once_and_nothing_is_lost(tmp_path: Path) 
             list(pool.map(work, names))
     finally:
         sys.setswitchinterval(usual)
-    assert StudyDatastore(str(tmp_path), BRATS).status()["completed"] == len(names)
+    assert StudyDatastore(str(root), BRATS).status()["completed"] == len(names)
     assert [store.get_image_info(n)["seen"] for n in names] == names
