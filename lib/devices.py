@@ -1,4 +1,4 @@
-"""Which device a request means, by MONAI Label's names (`NVIDIA H200`) or torch's (`cuda`)."""
+"""Which device a request means, by MONAI Label's names (`NVIDIA H200`) or torch's (`cuda`, `cuda:1`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def read_device(value: Any) -> torch.device:
     known = device_list()
     if value is None or value == "" or isinstance(value, list):
         value = known[0]
-    allowed = dict.fromkeys([*known, "cpu", *(["cuda"] if torch.cuda.is_available() else [])])
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    allowed = dict.fromkeys([*known, "cpu", *(["cuda"] if gpus else []), *gpus])
     if value not in allowed:
         raise InputError(f"device is {value!r}, expected one of {', '.join(allowed)}")
     return torch.device(name_to_device(value))

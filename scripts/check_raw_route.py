@@ -32,11 +32,10 @@ from lib.preprocessing.prepare import prepare
 from lib.preprocessing.raw import RawResult, asking, to_common_space
 from lib.preprocessing.register import Matrix, register_rigid, resample
 from lib.publishing import checkpoint
+from lib.publishing.served import SHIPPED
 from lib.studies.labels import read_label
 from lib.studies.study import Study, find_studies
 from lib.studies.volumes import Grid, Volume, read_sources
-
-DEFAULT_MODEL = Path(__file__).resolve().parents[1] / "apps" / "ccsd" / "model" / "pretrained_ccsd.pt"
 
 
 def main() -> None:
@@ -142,7 +141,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--raw", type=Path, required=True, help="folder of one study as scanned")
     parser.add_argument("--twin", type=Path, required=True, help="folder of the same study prepared, with a label")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="weights (default: the app's)")
+    parser.add_argument("--model", type=Path, default=SHIPPED, help="weights (default: the app's)")
     parser.add_argument("--out", type=Path, help="folder for pictures of masks and carried labels")
     return parser.parse_args()
 

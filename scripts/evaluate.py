@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Dice and HD95 of a model on labelled studies, for every subset of the modalities of each.
 
-With --out: summary.json, cases.csv and report.html. Masks are measured on the studies' own grid, as users get them.
+With --out: summary.json, cases.csv and report.html. Masks are measured on the grid of the label, as users get them.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import torch
 from PIL import Image
 from tqdm import tqdm
 
 from lib.ccsd import subsets
 from lib.ccsd.task import BRATS, Task
+from lib.devices import read_device
 from lib.errors import InputError, NotFoundError
 from lib.evaluation.metrics import ET_RULE_REGION
 from lib.evaluation.predict import WindowConfig
@@ -33,18 +33,17 @@ from lib.evaluation.text import as_markdown
 from lib.files import replacing
 from lib.pictures.contours import contour_strip
 from lib.publishing import checkpoint
+from lib.publishing.served import SHIPPED
 from lib.settings import read_task
 from lib.studies.lists import select
 from lib.studies.study import Study, find_studies
-
-DEFAULT_MODEL = Path(__file__).resolve().parents[1] / "apps" / "ccsd" / "model" / "pretrained_ccsd.pt"
 
 
 def main() -> None:
     arguments = _parse()
     warnings.filterwarnings("ignore", message=".*always_return_as_numpy")  # MONAI warns of its own argument
     window = WindowConfig(edge=arguments.window or None, overlap=arguments.overlap)
-    device = _device(arguments.device)
+    device = read_device(arguments.device)
     model = _model(arguments.model, read_task(arguments.task) if arguments.task else BRATS)
     network = model.network.place(device)
     studies = _studies(arguments.data, arguments.studies, network.task)
@@ -108,16 +107,6 @@ def _model(path: Path, task: Task) -> checkpoint.Checkpoint:
     return checkpoint.load(path, task=task)
 
 
-def _device(name: str | None) -> torch.device:
-    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    if name is None:
-        return torch.device(gpus[0] if gpus else "cpu")
-    known = ["cpu", *(["cuda"] if gpus else []), *gpus]
-    if name not in known:
-        raise InputError(f"device is {name!r}, expected one of {', '.join(known)}")
-    return torch.device(name)
-
-
 def _folder(path: Path) -> None:
     """Make the folder before anything is computed."""
     try:
@@ -127,7 +116,7 @@ def _folder(path: Path) -> None:
 
 
 def _picture(study: LabelledStudy, measured: Measured, task: Task) -> Image.Image:
-    images = [study.volumes[m].data for m in task.modalities if m in study.volumes]
+    images = [v.data for v in study.volumes.values() if v.grid.matches(study.grid)]
     return contour_strip(images, measured.label, study.reference, task.regions, study.grid)
 
 
@@ -171,7 +160,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of labelled studies")
     parser.add_argument("--out", type=Path, help="folder for summary.json, cases.csv and report.html")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="weights (default: the app's)")
+    parser.add_argument("--model", type=Path, default=SHIPPED, help="weights (default: the app's)")
     parser.add_argument("--studies", type=Path, help="text file of study ids, one a line (default: all with a label)")
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS)")
     parser.add_argument(

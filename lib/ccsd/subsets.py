@@ -32,20 +32,6 @@ def from_members(indices: Iterable[int]) -> int:
     return subset
 
 
-def from_names(names: Iterable[str], modalities: Sequence[str]) -> int:
-    """Names -> subset.
-
-    Raises:
-        ValueError: a name that the task does not have.
-    """
-    subset = 0
-    for name in names:
-        if name not in modalities:
-            raise ValueError(f"modality {name!r} is not known, expected some of {', '.join(modalities)}")
-        subset |= 1 << modalities.index(name)
-    return subset
-
-
 def names(subset: int, modalities: Sequence[str]) -> tuple[str, ...]:
     """Names of the modalities in `subset`, in the task's order."""
     return tuple(modalities[m] for m in members(subset))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import tempfile
@@ -92,7 +93,9 @@ def unpack(archive: Path, folder: Path) -> Path:
                 with opened.open(member) as source, target.open("wb") as file:
                     shutil.copyfileobj(source, file)
                 written.append(target)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: encrypted
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise
         raise InputError(f"{archive.name} cannot be read as a zip archive ({error})") from None
     return written[0] if len(written) == 1 else folder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,25 +20,36 @@ from lib.evaluation.metrics import apply_et_rule, dice, hd95
 from lib.evaluation.predict import WindowConfig, predict
 from lib.evaluation.summary import Row
 from lib.preprocessing.prepare import Prepared, prepare
+from lib.preprocessing.raw import RawResult, to_common_space
 from lib.studies.labels import read_label
 from lib.studies.study import Study
-from lib.studies.volumes import Grid, Volume, read_study
+from lib.studies.volumes import Grid, Volume, read_asked, read_grid
 
 
 @dataclass(frozen=True)
 class LabelledStudy:
-    """A study with its reference (D, H, W) uint8 on `grid`, the images' own, and with the network's input."""
+    """A study, its reference, and the network's input.
+
+    Attributes:
+        volumes: the images as they are, by name.
+        reference: (D, H, W) uint8 on `grid`, that of the image that it was drawn on.
+        common: the study in common space, with the way back to `grid`.
+    """
 
     id: str
     volumes: dict[str, Volume]
     reference: NDArray[np.uint8]
-    grid: Grid
+    common: RawResult
     prepared: Prepared
+
+    @property
+    def grid(self) -> Grid:
+        return self.common.grids[self.common.asked]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One subset of one study, on the grid of the study's images.
+    """One subset of one study, on the grid of its reference.
 
     Attributes:
         label: (D, H, W) uint8, the mask that a user gets.
@@ -50,32 +62,42 @@ class Measured:
     et_rule_rows: list[Row]
 
 
-def read_labelled(study: Study, task: Task) -> LabelledStudy:
-    """Images, reference label and preparation of a study.
+def read_labelled(study: Study, task: Task, *, label: Path | None = None, image: Path | None = None) -> LabelledStudy:
+    """Images, reference and preparation of a study; a raw study is brought to common space.
+
+    Args:
+        label: the reference (None: the study's own).
+        image: that it was drawn on (None: the first on the label's grid).
 
     Raises:
-        InputError: it has no label, or an image or the label cannot be used.
+        InputError: there is no label, or an image or the label cannot be used.
     """
-    if study.label is None:
+    label = label or study.label
+    if label is None:
         raise InputError(f"study {study.id} has no label, expected one beside its images")
-    volumes = read_study(study)
-    grid = next(iter(volumes.values())).grid
+    volumes, asked = read_asked(study, image or next(iter(study.sources.values())).path)
+    if image is None:
+        grid = read_grid(label)
+        asked = next((m for m, v in volumes.items() if v.grid.matches(grid)), asked)
     reference, _ = read_label(
-        study.label, known=len(task.labels), aliases=task.aliases, names=task.spoken, reference=grid
+        label, known=len(task.labels), aliases=task.aliases, names=task.spoken, reference=volumes[asked].grid
     )
-    return LabelledStudy(study.id, volumes, reference, grid, prepare(volumes, task.modalities, spacing=task.spacing))
+    common = to_common_space(volumes, asked=asked)
+    of_task = {m: common.volumes[m] for m in study.sources}
+    prepared = prepare(of_task, task.modalities, spacing=task.spacing)
+    return LabelledStudy(study.id, volumes, reference, common, prepared)
 
 
 def measure(network: CCSDNetwork, study: LabelledStudy, *, window: WindowConfig) -> Iterator[Measured]:
-    """Every subset of the modalities that the study has, all of them first. Masks are restored to the images' grid as
-    inference restores them, one subset at a time, and compared there in mm."""
+    """Every subset of the modalities that the study has, all of them first. Masks are restored to the reference's grid
+    as inference restores them, one subset at a time, and compared there in mm."""
     task, frame = network.task, study.prepared.frame
     truth = _regions(torch.from_numpy(study.reference), task)
     voxel_ml = float(np.prod(study.grid.spacing)) / 1000
     wanted = subsets.lattice(subsets.from_present(study.prepared.present))
     predicted = predict(network, study.prepared.volumes, study.prepared.present, wanted, window)
     for subset in wanted:
-        found = task.to_label(frame.restore(predicted[subset]) > 0.5)
+        found = task.to_label(study.common.restore(frame.restore(predicted[subset])) > 0.5)
         ruled = apply_et_rule(found, task, voxel_ml)
         rows = _rows(study, subset, found, truth, task)
         ruled_rows = rows if torch.equal(ruled, found) else _rows(study, subset, ruled, truth, task)

@@ -8,6 +8,7 @@ import logging
 import os
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,12 @@ def cached_common_space(
     `kept`. A file is written under another name and renamed, so several processes may share the folder.
     """
     if mode == "off" or (mode == "auto" and is_prepared(volumes)):
-        return to_common_space(volumes, asked=asked, mode=mode)
+        return to_common_space(volumes, asked=asked, mode="off")
     path = folder / f"{content_hash(volumes)}.npz"
     stored = _read(path)
     if stored is not None:
-        os.utime(path)
+        with suppress(FileNotFoundError):  # another process may have removed it just now
+            os.utime(path)
         return asking(stored, asked)
     result = to_common_space(volumes, asked=asked, mode="full")
     _write(path, result)
@@ -113,6 +115,10 @@ def _grid(shape: NDArray[np.int64], affine: NDArray[np.float64]) -> Grid:
 
 
 def _remove_oldest(folder: Path, kept: int) -> None:
-    files = sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)
+    used = {}
+    for file in folder.glob("*.npz"):
+        with suppress(FileNotFoundError):
+            used[file] = file.stat().st_mtime
+    files = sorted(used, key=used.__getitem__)
     for file in files[:-kept] if kept else files:
         file.unlink(missing_ok=True)

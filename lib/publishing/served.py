@@ -14,6 +14,8 @@ from lib.publishing.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 
+SHIPPED = Path(__file__).resolve().parents[2] / "apps" / "ccsd" / "model" / "pretrained_ccsd.pt"
+
 
 @dataclass
 class ServedModel:

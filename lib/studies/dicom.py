@@ -30,9 +30,9 @@ ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
 KEYWORDS = re.findall(
     r"\w+",
     """SOPClassUID SOPInstanceUID Modality ImageType StudyInstanceUID SeriesInstanceUID SeriesNumber
-    SeriesDescription ProtocolName SequenceName ScanningSequence SequenceVariant ScanOptions MRAcquisitionType
+    SeriesDescription ProtocolName SequenceName ScanningSequence SequenceVariant MRAcquisitionType
     RepetitionTime EchoTime InversionTime FlipAngle ContrastBolusAgent ContrastBolusVolume DiffusionBValue
-    AngioFlag BodyPartExamined StudyDescription RequestedProcedureDescription AcquisitionDate SeriesDate
+    AngioFlag StudyDescription RequestedProcedureDescription AcquisitionDate SeriesDate
     StudyDate AcquisitionTime AcquisitionDateTime ContentTime SeriesTime InstanceNumber ImagePositionPatient
     ImageOrientationPatient PixelSpacing Rows Columns NumberOfFrames SamplesPerPixel""",
 )
@@ -215,7 +215,6 @@ def _tags(header: Dataset) -> Tags:
         sequence_name=_text(header, "SequenceName"),
         scanning_sequence=_texts(header, "ScanningSequence"),
         variant=_texts(header, "SequenceVariant"),
-        options=_texts(header, "ScanOptions"),
         acquisition=_text(header, "MRAcquisitionType"),
         repetition_time=_number(header, "RepetitionTime"),
         echo_time=_number(header, "EchoTime"),
@@ -225,7 +224,6 @@ def _tags(header: Dataset) -> Tags:
         dose=_number(header, "ContrastBolusVolume"),
         b_value=_number(header, "DiffusionBValue"),
         angio=_text(header, "AngioFlag").upper() == "Y",
-        body_part=_text(header, "BodyPartExamined"),
         study_text=" ; ".join(dict.fromkeys(s for s in studies if s)),
         acquired=_acquired(header),
     )

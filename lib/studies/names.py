@@ -50,7 +50,6 @@ EXTENSIONS = (".nii.gz", ".nii")  # what masks are written as; images may be NRR
 IMAGE_EXTENSIONS = (*EXTENSIONS, ".nrrd")
 
 MSD_ORDER = ("flair", "t1", "t1ce", "t2")  # channels of the Decathlon's brain tumour task
-NNUNET_BRATS_ORDER = ("t1", "t1ce", "t2", "flair")  # of nnU-Net's own conversion of BraTS 2021, said by no file name
 
 _SUFFIX = re.compile(r"^(?P<case>.+?)[-_. ](?P<kind>[A-Za-z0-9]+)$")
 _TWO = re.compile(r"^(?P<case>.+?[-_. ])??(?P<first>[A-Za-z0-9]+)(?P<gap>[-_. ])(?P<second>[A-Za-z]+)$")

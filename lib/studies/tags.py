@@ -49,7 +49,6 @@ class Tags:
     sequence_name: str = ""
     scanning_sequence: tuple[str, ...] = ()
     variant: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
     acquisition: str = ""
     repetition_time: float | None = None
     echo_time: float | None = None
@@ -59,7 +58,6 @@ class Tags:
     dose: float | None = None
     b_value: float | None = None
     angio: bool = False
-    body_part: str = ""
     study_text: str = ""
     acquired: float | None = None
 

@@ -14,7 +14,7 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
-from lib.errors import GridMismatchError, InputError
+from lib.errors import InputError
 from lib.studies.dicom_volume import read_series, series_grid
 from lib.studies.grid import GRID_TOLERANCE, MAX_VOXELS, Grid, Volume, checked_affine, checked_shape
 from lib.studies.nrrd_file import nrrd_grid, nrrd_values
@@ -32,7 +32,6 @@ __all__ = [
     "read_source",
     "read_sources",
     "read_stack_grid",
-    "read_study",
     "read_values",
     "read_volume",
     "source_grid",
@@ -153,33 +152,6 @@ def read_asked(study: Study, asked: Path) -> tuple[dict[str, Volume], str]:
         return volumes, next(iter(volumes))
     source = source or Source(asked)
     return {**volumes, source.name: read_source(source)}, source.name
-
-
-def read_study(study: Study | Mapping[str, Path], *, asked: Path | None = None) -> dict[str, Volume]:
-    """All images of a study that lies on one grid: that of the asked image, or of its first modality.
-
-    Args:
-        study: a study, or its files by modality.
-        asked: the image whose grid all must have.
-
-    Raises:
-        GridMismatchError: an image on another grid.
-        InputError: an image that cannot be read.
-    """
-    sources = {m: Source(p) for m, p in study.items()} if isinstance(study, Mapping) else study.sources
-    left_out = () if isinstance(study, Mapping) else (*study.spare, *study.unknown, *study.refused)
-    images = [*sources.values(), *(o.source for o in left_out)]
-    of_asked = next((s for s in images if asked is None or s.holds(asked)), None)
-    reference = source_grid(of_asked) if of_asked else read_stack_grid(asked)[0] if asked else None
-    name = of_asked.name if of_asked else asked.name if asked else ""
-    for modality, source in sources.items():
-        grid = source_grid(source)
-        if reference is not None and not grid.matches(reference):
-            raise GridMismatchError(
-                f"{source.name} ({modality}) is {grid.describe()} but {name} is "
-                f"{reference.describe()}, expected all modalities of a study on one grid"
-            )
-    return read_sources(sources)
 
 
 def write_volume(path: Path, data: NDArray[np.generic], grid: Grid, *, like: Path | None = None) -> None:

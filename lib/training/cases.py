@@ -12,11 +12,9 @@ from torch import Tensor
 
 from lib.ccsd import subsets
 from lib.ccsd.task import Task
-from lib.preprocessing.prepare import prepare, prepare_label
-from lib.preprocessing.raw import to_common_space
-from lib.studies.labels import read_label
+from lib.evaluation.subsets15 import read_labelled
+from lib.preprocessing.prepare import prepare_label
 from lib.studies.study import Study
-from lib.studies.volumes import read_asked, read_grid
 
 MAX_ROTATION = 0.26  # radians, 15 degrees
 MAX_SCALE = 0.15
@@ -56,17 +54,9 @@ def load_case(study: Study, label: Path, task: Task, *, image: Path | None = Non
     Raises:
         InputError: an unreadable file, another grid, or label values that the task does not have.
     """
-    volumes, asked = read_asked(study, image or next(iter(study.sources.values())).path)
-    if image is None:
-        grid = read_grid(label)
-        asked = next((m for m, v in volumes.items() if v.grid.matches(grid)), asked)
-    values, _ = read_label(
-        label, known=len(task.labels), aliases=task.aliases, names=task.spoken, reference=volumes[asked].grid
-    )
-    common = to_common_space(volumes, asked=asked)
-    prepared = prepare({m: common.volumes[m] for m in study.sources}, task.modalities, spacing=task.spacing)
-    values = common.carry(values)
-    label_map = prepare_label(values, prepared.frame)
+    labelled = read_labelled(study, task, label=label, image=image)
+    prepared = labelled.prepared
+    label_map = prepare_label(labelled.common.carry(labelled.reference), prepared.frame)
     tumour = torch.nonzero(label_map)
     every = max(1, len(tumour) // 20000)
     return Case(

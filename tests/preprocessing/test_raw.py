@@ -9,12 +9,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from lib.ccsd.network import PRESETS
 from lib.ccsd.task import BRATS
 from lib.errors import GridMismatchError, InputError
+from lib.evaluation.predict import WindowConfig
+from lib.evaluation.subsets15 import measure, read_labelled
 from lib.phantoms.phantom import Phantom
 from lib.preprocessing.brain import extract_brain
 from lib.preprocessing.raw import RawResult, asking, reference_of, to_common_space
 from lib.preprocessing.raw_cache import cached_common_space, content_hash
+from lib.publishing import checkpoint
 from lib.studies.study import find_studies
 from lib.studies.volumes import Grid, Volume, write_volume
 from lib.training.cases import load_case
@@ -104,6 +108,12 @@ def test_a_label_on_a_raw_series_trains_in_common_space(scanned: dict[str, Volum
     millilitres = float((drawn > 0).sum()) * abs(np.linalg.det(GRIDS["flair"].affine[:3, :3])) / 1000
     assert float((case.label > 0).sum()) / 1000 == pytest.approx(millilitres, rel=0.15)
     assert bool((case.volumes[3][case.label == 2] > 0.5).float().mean() > 0.8)  # oedema is bright on FLAIR
+    labelled = read_labelled(study, BRATS)
+    assert labelled.common.asked == "flair"
+    assert labelled.grid.matches(GRIDS["flair"])
+    network = checkpoint.untrained(BRATS, PRESETS["tiny"]).network
+    first = next(measure(network, labelled, window=WindowConfig()))
+    assert first.label.shape == drawn.shape  # measured where it was drawn
 
 
 def test_off_takes_images_as_they_are_and_needs_one_grid(scanned: dict[str, Volume], phantom: Phantom) -> None:

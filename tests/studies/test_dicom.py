@@ -15,7 +15,7 @@ from lib.errors import InputError
 from lib.studies.dicom import group_series, is_dicom_file
 from lib.studies.dicom_volume import read_series
 from lib.studies.study import study_of, survey
-from lib.studies.volumes import read_sources, read_study
+from lib.studies.volumes import read_asked, read_sources
 from tests.conftest import REPOSITORY, SHARED_DATA
 from tests.studies.dicom_files import Made, some_data, write_series
 
@@ -150,7 +150,8 @@ def test_any_file_of_a_series_finds_the_sister_series_in_the_folders_beside_it(t
     write_series(tmp_path / "stranger", other)
     study = study_of(t2[4])
     assert list(study.sources) == ["t2", "flair"]
-    assert len(read_study(study, asked=t2[4])) == 2
+    volumes, asked = read_asked(study, t2[4])
+    assert (list(volumes), asked) == (["t2", "flair"], "t2")
 
 
 def test_an_examination_over_midnight_is_ordered_by_date_and_time(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from lib.errors import InputError, NotFoundError
 from lib.studies import scan
 from lib.studies.study import Study, find_studies, study_of, survey
-from lib.studies.volumes import read_study
+from lib.studies.volumes import read_asked
 
 
 @pytest.mark.parametrize("asked", ["t1", "t1ce", "t2", "flair"])
@@ -174,7 +174,8 @@ def test_a_decathlon_file_gives_four_sources_and_its_label_from_the_folder_besid
     (study,) = find_studies(tmp_path)
     assert {m: s.channel for m, s in study.sources.items()} == {"flair": 0, "t1": 1, "t1ce": 2, "t2": 3}
     assert study.label == label
-    volumes = read_study(study, asked=image)
+    volumes, asked = read_asked(study, image)
+    assert asked == "flair"
     data = np.asarray(nib.loadsave.load(image).dataobj)
     assert np.array_equal(volumes["t1ce"].data, data[..., 2])
 
@@ -241,7 +242,8 @@ def test_a_refused_image_may_be_asked_for_and_gives_the_grid_not_the_content(tmp
     nifti(tmp_path / "p" / "T2_AX.nii.gz")
     study = study_of(asked)
     assert chosen(study) == {"t2": "T2_AX.nii.gz"}
-    assert list(read_study(study, asked=asked)) == ["t2"]
+    volumes, name = read_asked(study, asked)
+    assert (list(volumes), name) == (["t2", "DWI_b1000.nii.gz"], "DWI_b1000.nii.gz")
 
 
 def test_sidecars_with_times_tell_two_images_of_one_protocol_apart(tmp_path: Path) -> None:

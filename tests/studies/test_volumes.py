@@ -19,7 +19,6 @@ from lib.studies.volumes import (
     read_grid,
     read_source,
     read_stack_grid,
-    read_study,
     read_volume,
     write_volume,
 )
@@ -150,12 +149,6 @@ def test_a_header_that_declares_a_huge_size_is_refused_before_reading(tmp_path: 
     path.write_bytes(bytes(header))
     with pytest.raises(InputError, match=r"huge\.nii declares shape"):
         read_grid(path)
-
-
-def test_a_study_on_two_grids_is_refused_with_both_named(tmp_path: Path) -> None:
-    files = {"t1": save(tmp_path / "a_t1.nii.gz", image()), "t2": save(tmp_path / "a_t2.nii.gz", image((6, 7, 9)))}
-    with pytest.raises(GridMismatchError, match=r"a_t2\.nii\.gz \(t2\) is 6x7x9 .* but a_t1\.nii\.gz is 6x7x8"):
-        read_study(files, asked=files["t1"])
 
 
 def test_a_shifted_affine_is_another_grid() -> None:
