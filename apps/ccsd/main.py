@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
+from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
@@ -103,12 +106,27 @@ class CCSDApp(MONAILabelApp):
             result: dict[str, Any] = super().infer({**request, "image": str(path)}, store)
         return result
 
+    def init_batch_infer(self) -> BatchInferTask:
+        return next(iter(self.models.values())).batch()
+
     def train(self, request: dict[str, Any]) -> dict[str, Any]:
-        """As MONAI Label's; in the training process a user's error ends it with one sentence, not a traceback."""
-        try:
+        """As MONAI Label's, in a process of its own."""
+        with self._one_sentence():
             result: dict[str, Any] = super().train(request)
+        return result
+
+    def batch_infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """As MONAI Label's, in a process of its own."""
+        with self._one_sentence():
+            result: dict[str, Any] = super().batch_infer(request, datastore)
+        return result
+
+    @contextmanager
+    def _one_sentence(self) -> Iterator[None]:
+        """In a process of its own a user's error ends it with one sentence, not a traceback."""
+        try:
+            yield
         except InputError as error:
             if self._server_mode:
                 raise
             sys.exit(f"error: {error}")
-        return result

@@ -10,6 +10,7 @@ from monailabel.interfaces.config import TaskConfig
 from lib.ccsd.network import PRESETS
 from lib.ccsd.task import BRATS
 from lib.errors import InputError
+from lib.infers.batch import BatchInfer
 from lib.infers.ccsd import CCSDInferTask
 from lib.publishing.served import ServedModel
 from lib.settings import read_task
@@ -38,6 +39,9 @@ class CCSD(TaskConfig):
 
     def infer(self) -> CCSDInferTask:
         return CCSDInferTask(self.model, cache=self.cache)
+
+    def batch(self) -> BatchInfer:
+        return BatchInfer(self.model)
 
     def trainer(self) -> CCSDTrainTask:
         return CCSDTrainTask(self.model, stats_file=Path(self.model_dir, "train_stats.json"))

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,19 @@ class StudyDatastore(LocalDatastore):
         self._refresh_if_unknown(image_id)
         entry = self._datastore.objects.get(image_id)
         return os.path.realpath(self._root / entry.image.info["file"]) if entry else ""
+
+    def one_a_study(self, images: Iterable[str]) -> list[str]:
+        """Of the images of a study one that can be drawn on, in the order of the studies' ids.
+
+        Raises:
+            NotFoundError: no such image.
+        """
+        first: dict[str, str] = {}
+        for image in sorted(images):
+            if image not in self._datastore.objects:
+                raise NotFoundError(f"image {image} does not exist")
+            first.setdefault(self._study_id(image), image)
+        return [self.image_to_draw_on(first[study]) for study in sorted(first)]
 
     def image_to_draw_on(self, image_id: str) -> str:
         """An image of the same study that is segmented from: `image_id` itself, all that are listed here are."""

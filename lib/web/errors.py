@@ -72,6 +72,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
         raise error
     if error.status_code == 500 and "input is provided" in str(error.detail):
         return _answer(400, "no input: expected an image id, a file or a session_id")
+    if error.status_code == 429:
+        return _answer(429, str(error.detail).strip("+ "))
     return await http_exception_handler(request, error)
 
 
