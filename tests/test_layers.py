@@ -26,7 +26,7 @@ ALLOWED = {
     "pictures": set(DATA),
     "training": {"ccsd", "evaluation", "files", "settings", *DATA},
     "ablation": {"ccsd", "evaluation", "files", "publishing", "settings", "training"},
-    "datastores": {"ccsd", *DATA},
+    "datastores": {"ccsd", "files", *DATA},
     "activelearning": {"datastores"},
     "web": {"datastores", "errors", "stopping"},
     "infers": {"ccsd", "clock", "datastores", "devices", "evaluation", "publishing", *DATA},

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -17,6 +18,7 @@ from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastor
 
 from lib.ccsd.task import Task
 from lib.errors import InputError, NotFoundError
+from lib.files import replacing
 from lib.studies import names
 from lib.studies.dicom import dicom_files, group_series
 from lib.studies.dicom_volume import read_series, series_grid
@@ -117,6 +119,34 @@ class StudyDatastore(LocalDatastore):
         info: dict[str, Any] = super().get_label_info(self._label_holder(label_id, label_tag), label_tag)
         return info
 
+    def remove_label(self, label_id: str, label_tag: str) -> None:
+        """Raises NotFoundError: there is no such label."""
+        holder = self._label_holder(label_id, label_tag)
+        if not self.get_label_uri(holder, label_tag):
+            raise NotFoundError(f"image {label_id} has no label with the tag {label_tag}")
+        with self._index():
+            super().remove_label(holder, label_tag)
+
+    def get_dataset_archive(self, limit_cases: int | None) -> str:
+        """A zip of `<study>/<image>` and `<study>/<image>_label.nii.gz`, of `limit_cases` labelled studies or all.
+
+        Raises:
+            NotFoundError: no study has a final label.
+        """
+        rows = self.datalist()[:limit_cases]
+        if not rows:
+            raise NotFoundError("no study has a label with the tag final, expected one or more to download")
+        path = self._root / ".ccsd" / "dataset.zip"
+        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            for row in rows:
+                study = self._study_id(row["id"])
+                images = [i for i in self.list_images() if self._study_id(i) == study]
+                files = {uri: os.path.basename(uri) for uri in map(self.get_image_uri, images)}
+                files[row["label"]] = f"{row['id']}_label.nii.gz"
+                for file, name in files.items():
+                    archive.write(file, f"{study}/{name}")
+        return str(path)
+
     def _label_holder(self, image_id: str, tag: str) -> str:
         """The image that the label was drawn on: `image_id` itself, or one of its study on the same grid."""
         with self._index():
@@ -145,7 +175,8 @@ class StudyDatastore(LocalDatastore):
         return {**self._datastore.objects[image_id].image.info, "path": path}
 
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
-        """Labelled studies, each once with its newest label: `{"image": path, "label": path, "ts": seconds}`."""
+        """Labelled studies, each once with its newest label: `{"id": image id, "image": path, "label": path,
+        "ts": seconds}`."""
         self.refresh()
         with self._index():
             final = self._datastore.filter_by_tag("final").items()
@@ -155,7 +186,7 @@ class StudyDatastore(LocalDatastore):
             image, label = self.study_image(image_id), super().get_label_uri(image_id, "final")
             if not full_path:
                 image, label = (os.path.relpath(p, self._root) for p in (image, label))
-            rows[self._study_id(image_id)] = {"image": image, "label": label, "ts": saved}
+            rows[self._study_id(image_id)] = {"id": image_id, "image": image, "label": label, "ts": saved}
         return list(rows.values())
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import requests
 from fastapi.exception_handlers import http_exception_handler
+from fastapi.exceptions import RequestValidationError
 from monailabel.config import settings
 from monailabel.interfaces.exception import (
     ImageNotFoundException,
@@ -35,6 +36,7 @@ def install_error_handlers() -> None:
 
     app.add_exception_handler(InputError, _input_error)
     app.add_exception_handler(StoppedError, _stopped)
+    app.add_exception_handler(RequestValidationError, _wrong_fields)
     app.add_exception_handler(MONAILabelException, _monailabel_error)
     app.add_exception_handler(json.JSONDecodeError, _json_error)
     app.add_exception_handler(requests.RequestException, _server_away)
@@ -50,6 +52,13 @@ def _answer(status: int, sentence: str, headers: Mapping[str, str] | None = None
 async def _input_error(_: Request, error: Exception) -> JSONResponse:
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, BusyError) else None
     return _answer(error.status if isinstance(error, InputError) else 400, str(error), headers)
+
+
+async def _wrong_fields(_: Request, error: Exception) -> JSONResponse:
+    """FastAPI's list of what is wrong with a request, as one sentence."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    sentences = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'][:1].lower()}{e['msg'][1:]}" for e in found]
+    return _answer(422, "; ".join(sentences))
 
 
 async def _stopped(_: Request, error: Exception) -> JSONResponse:

@@ -15,16 +15,23 @@ from monailabel.interfaces.utils.app import app_instance
 
 from lib.datastores.uploads import received
 from lib.errors import InputError, NotFoundError
+from lib.web.openapi import BUSY, ERRORS
 from lib.web.queue import InferenceQueue
 
 FILE, FILES, PARAMS = File(None), File(...), Form("{}")
 USER = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))
 
+MASK: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "By `output`: `image` the mask's file, `json` what is known of it, else both as multipart",
+        "content": {"application/json": {}, "application/octet-stream": {}, "multipart/form-data": {}},
+    }
+}
 router = APIRouter(prefix=settings.MONAI_LABEL_API_STR)
 queue = InferenceQueue()
 
 
-@router.post("/infer/{model}", tags=["Infer"])
+@router.post("/infer/{model}", tags=["Infer"], responses={**MASK, **ERRORS, **BUSY})
 async def infer(
     request: Request,
     background_tasks: BackgroundTasks,
@@ -36,7 +43,11 @@ async def infer(
     output: inference.ResultType | None = None,
     user: User = USER,
 ) -> Any:
-    """As MONAI Label's, when it is the user's turn. Raises NotFoundError for a session that is not there."""
+    """A mask of the study that an image belongs to, as soon as it is your turn.
+
+    What is segmented is one of `image` (an id of the datastore), `session_id`, `file` (an image or a zip of a study).
+    `params` is JSON: `modalities`, `preprocess`, `device`, `window`, `overlap`, `enhancing_value`, `result_extension`.
+    """
     if output == inference.ResultType.dicom_seg:
         raise InputError("output is dicom_seg, expected image, json or all")
     whole = output != inference.ResultType.image  # the answer holds the mask itself, its file can go
@@ -57,7 +68,7 @@ async def infer(
     return answer
 
 
-@router.put("/session/", tags=["Session"], dependencies=[USER])
+@router.put("/session/", tags=["Session"], dependencies=[USER], responses=ERRORS)
 def create_session(uncompress: bool = False, expiry: int = 0, files: list[UploadFile] = FILES) -> Any:
     """A session of one image, of several files of one study, or of a zip archive, which is unpacked."""
     with received([(f.filename or "", f.file) for f in files]) as path:
@@ -65,7 +76,7 @@ def create_session(uncompress: bool = False, expiry: int = 0, files: list[Upload
     return {"session_id": session_id, "session_info": info.to_json()}
 
 
-@router.get("/session/{session_id}", tags=["Session"], dependencies=[USER])
+@router.get("/session/{session_id}", tags=["Session"], dependencies=[USER], responses=ERRORS)
 def get_session(session_id: str, update_ts: bool = False, image: bool = False) -> Any:
     """As MONAI Label's; a session of several images has none to download."""
     info = _check_session(session_id)

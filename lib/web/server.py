@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import shutil
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Request
 from fastapi.routing import APIRoute
 from monailabel.config import settings
 from monailabel.endpoints import (
@@ -18,22 +19,26 @@ from monailabel.endpoints import (
     info,
     login,
     logs,
-    model,
     ohif,
     proxy,
     scoring,
     session,
     train,
 )
+from monailabel.interfaces.utils.app import app_instance
 from starlette.routing import Mount, Route
 
+from lib.errors import NotFoundError
 from lib.web import routes
+from lib.web.openapi import BUSY, ERRORS, describe
 
-# MONAI Label's routers that are kept; not those of whole-slide images. Its own infer and some of its session routes are
-# hidden by ours.
-KEPT = [info, model, batch_infer, train, activelearning, scoring, datastore, logs, ohif, session]
+# MONAI Label's routers that are kept: not that of whole-slide images, and not /model, which would put any file in the
+# place of the weights. Its infer and some of its session routes are replaced by ours.
+KEPT = [info, batch_infer, train, activelearning, scoring, datastore, logs, ohif, session]
 AS_THEY_ARE = [proxy]  # it reads the request's body, on the event loop
 NOT_SERVED = {"/reload"}  # anybody could make a second app in the same process with it
+if shutil.which("nvidia-smi") is None:
+    NOT_SERVED.add("/logs/gpu")
 
 
 def install_routes() -> None:
@@ -50,13 +55,14 @@ def install_routes() -> None:
     for module in AS_THEY_ARE:
         app.include_router(module.router, prefix=settings.MONAI_LABEL_API_STR)
     app.router.routes.extend(kept)
+    describe(app)
 
 
 def _in_threads(original: APIRouter, taken: set[tuple[str, str]]) -> APIRouter:
     """The same routes, each handler run in a thread; without those (path, method) that are `taken`."""
     router = APIRouter()
     for route in original.routes:
-        if not isinstance(route, APIRoute):
+        if not isinstance(route, APIRoute) or route.path in NOT_SERVED:
             continue
         methods = {m for m in route.methods or () if (settings.MONAI_LABEL_API_STR + route.path, m) not in taken}
         if methods:
@@ -67,11 +73,26 @@ def _in_threads(original: APIRouter, taken: set[tuple[str, str]]) -> APIRouter:
                 response_model=route.response_model,
                 tags=route.tags,
                 summary=route.summary,
-                responses=route.responses,
+                responses={**route.responses, **ERRORS, **(BUSY if "POST" in methods else {})},
+                dependencies=[Depends(_is_known)],
                 deprecated=route.deprecated,
                 include_in_schema=route.include_in_schema,
             )
     return router
+
+
+def _is_known(request: Request) -> None:
+    """Raises NotFoundError for a model, strategy or scoring method that the app does not have; MONAI Label would start
+    a process that fails."""
+    tables = {"model": "trainers" if "/train/" in request.url.path else "models", "strategy": "strategies"}
+    for field, table in {**tables, "method": "scoring"}.items():
+        asked = request.path_params.get(field)
+        if asked is not None:
+            known = app_instance().info()[table]
+            if asked not in known:
+                raise NotFoundError(
+                    f"{field} is {asked!r}, expected one of this server's: {', '.join(known) or 'none'}"
+                )
 
 
 def _threaded(endpoint: Callable[..., Any]) -> Callable[..., Any]:
