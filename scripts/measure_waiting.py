@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""How long a running server lets others wait while it segments: each path is asked for until the mask is there."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import requests
+
+
+def main() -> None:
+    arguments = _parse()
+    waited: dict[str, list[float]] = {path: [] for path in arguments.get}
+    with ThreadPoolExecutor(1) as pool:
+        inference = pool.submit(_segment, arguments.url, arguments.image, arguments.params)
+        while not inference.done():
+            for path, seconds in waited.items():
+                started = time.perf_counter()
+                requests.get(arguments.url + path, timeout=60).raise_for_status()
+                seconds.append(time.perf_counter() - started)
+            time.sleep(0.05)
+    print(f"the mask took {inference.result():.1f} s; meanwhile\n")
+    print("| GET | requests | median ms | longest ms |\n|---|---|---|---|")
+    for path, seconds in waited.items():
+        print(f"| {path} | {len(seconds)} | {1000 * statistics.median(seconds):.0f} | {1000 * max(seconds):.0f} |")
+
+
+def _segment(url: str, image: str, params: str) -> float:
+    """Seconds until the answer."""
+    started = time.perf_counter()
+    query = {"image": image, "output": "json"}
+    answer = requests.post(f"{url}/infer/ccsd", params=query, data={"params": params}, timeout=600)
+    if not answer.ok:
+        sys.exit(f"error: {answer.text}")
+    return time.perf_counter() - started
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="of the server")
+    parser.add_argument("--image", required=True, help="id of the image to segment")
+    parser.add_argument("--params", default="{}", help="JSON, as in /infer/ccsd")
+    parser.add_argument("--get", nargs="+", default=["/info/", "/datastore/"], help="paths to ask for meanwhile")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
