@@ -190,7 +190,10 @@ class StudyDatastore(LocalDatastore):
         return list(rows.values())
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
-        """Check a label against its image and keep it, whole or not at all.
+        """Check a label against its image and keep it, whole or not at all, with the task's values.
+
+        Args:
+            label_info: `label_info` in it says what the file's values are (`lib.studies.labels.read_label`).
 
         Raises:
             NotFoundError: no such image. InputError: unreadable, on another grid, or of unknown values.
@@ -204,7 +207,9 @@ class StudyDatastore(LocalDatastore):
             Path(label_filename),
             known=len(self._task.labels),
             aliases=self._task.aliases,
+            names=self._task.spoken,
             reference=self._grid(image_id),
+            segments=label_info.get("label_info") or (),
         )
         folder = Path(self._datastore.label_path(label_tag))
         with self._index(), FileLock(self._lock_file):

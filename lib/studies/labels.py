@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,14 +51,16 @@ def read_label(
     aliases: Mapping[int, int],
     names: Mapping[str, int] | None = None,
     reference: Grid | None = None,
+    segments: Sequence[Mapping[str, Any]] = (),
 ) -> tuple[NDArray[np.uint8], Grid]:
     """A label file as (D, H, W) uint8 with values 0..`known`, and its grid.
 
     Args:
         names: name of a label -> value, for data sets whose own dataset.json says what their values are.
+        segments: what the client says that the file's values are, as 3D Slicer does: `{"name": "oedema", "idx": 1}`.
 
     Raises:
-        InputError: unreadable, of unknown values, or of a data set whose labels have other names.
+        InputError: unreadable, of unknown values, or of labels that have other names.
         GridMismatchError: not on `reference`.
     """
     grid = read_grid(path)
@@ -66,9 +69,10 @@ def read_label(
             f"label {path.name} is {grid.describe()} but its image is {reference.describe()}, expected the same grid"
         )
     values = read_values(path, grid)
-    meaning = _meaning(path, names) if names else {}
-    if meaning:
-        values = _translated(values, path.name, meaning)
+    if segments and names:
+        values = _translated(values, path.name, _said(segments, values, names, path.name), said_by="label_info")
+    elif names and (meaning := _meaning(path, names)):
+        values = _translated(values, path.name, meaning, said_by="dataset.json")
     return normalise_label(values, path.name, known=known, aliases=aliases), grid
 
 
@@ -108,10 +112,35 @@ def _meaning(path: Path, names: Mapping[str, int]) -> dict[int, int]:
     return meaning if written else {}
 
 
-def _translated(values: NDArray[np.floating], name: str, meaning: Mapping[int, int]) -> NDArray[np.floating]:
+def _said(
+    segments: Sequence[Mapping[str, Any]], values: NDArray[np.floating], names: Mapping[str, int], file: str
+) -> dict[int, int]:
+    """Value in the file -> the task's value, by the names of a client's segments.
+
+    `idx` is the value; where the file has others, the segments in that order are 1, 2, ... (3D Slicer counts segments
+    that it leaves out of the file). Segments that nobody drew in may have any name.
+    """
+    try:
+        by_value = {int(s["idx"]): str(s["name"]) for s in segments}
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"label_info is {segments!r}, expected a list of name and idx") from None
+    found = {int(v) for v in np.unique(values)} - {0}
+    if not found <= set(by_value):
+        by_value = dict(enumerate((by_value[idx] for idx in sorted(by_value)), start=1))
+    spelled = {_plain(name): value for name, value in names.items()}
+    drawn = {value: name for value, name in by_value.items() if value in found}
+    unknown = [name for name in drawn.values() if _plain(name) not in spelled]
+    if unknown:
+        raise InputError(f"label {file} has the segment {unknown[0]!r}, expected names from {', '.join(names)}")
+    return {0: 0, **{value: spelled[_plain(name)] for value, name in drawn.items()}}
+
+
+def _translated(
+    values: NDArray[np.floating], name: str, meaning: Mapping[int, int], *, said_by: str
+) -> NDArray[np.floating]:
     unknown = sorted(set(np.unique(values).tolist()) - set(meaning))
     if unknown:
-        raise InputError(f"label {name} has the values {unknown}, its dataset.json names {sorted(meaning)}")
+        raise InputError(f"label {name} has the values {unknown}, its {said_by} names {sorted(meaning)}")
     result = np.zeros_like(values)
     for value, meant in meaning.items():
         result[values == value] = meant

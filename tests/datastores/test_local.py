@@ -174,3 +174,47 @@ def test_many_threads_save_and_list_at_once_and_nothing_is_lost(tmp_path: Path) 
         sys.setswitchinterval(usual)
     assert StudyDatastore(str(root), BRATS).status()["completed"] == len(names)
     assert [store.get_image_info(n)["seen"] for n in names] == names
+
+
+def values_after_saving(root: Path, drawn: list[int], segments: list[tuple[str, int]]) -> list[int]:
+    """Values of the kept label, of one that holds `drawn` and whose client says these (name, idx)."""
+    noise(root / "p_t1.nii.gz")
+    data = np.zeros((12, 12, 12), np.uint8)
+    for row, value in enumerate(drawn):
+        data[row] = value
+    write_volume(root / ".drawn.nii.gz", data, Grid((12, 12, 12), np.eye(4)))
+    store = StudyDatastore(str(root), BRATS)
+    said = {"label_info": [{"name": name, "idx": idx} for name, idx in segments]}
+    store.save_label("p_t1", str(root / ".drawn.nii.gz"), "final", said)
+    kept = read_volume(Path(store.get_label_uri("p_t1", "final"))).data
+    return [int(kept[row, 0, 0]) for row in range(len(drawn))]
+
+
+CORE, OEDEMA, ENHANCING = BRATS.labels
+
+
+@pytest.mark.parametrize(
+    ("drawn", "segments", "kept"),
+    [
+        ([1, 2, 3], [(CORE, 1), (OEDEMA, 2), (ENHANCING, 3)], [1, 2, 3]),
+        ([1, 2, 3], [(ENHANCING, 1), (CORE, 2), (OEDEMA, 3)], [3, 1, 2]),  # the user sorted the segments
+        ([1, 2], [("edema", 1), ("enhancing", 2)], [2, 3]),  # the user removed one; other spellings
+        ([3], [(CORE, 1), (OEDEMA, 2), (ENHANCING, 3)], [3]),
+        ([1, 2], [(OEDEMA, 2), (ENHANCING, 3)], [2, 3]),  # Slicer counted a segment that it left out
+        ([1], [(OEDEMA, 1), ("Segment_2", 2)], [2]),  # nothing is drawn in it
+        ([1, 4], [], [1, 3]),  # BraTS's own value of enhancing tumour
+    ],
+)
+def test_a_client_says_by_name_what_its_values_are(
+    drawn: list[int], segments: list[tuple[str, int]], kept: list[int], tmp_path: Path
+) -> None:
+    assert values_after_saving(tmp_path, drawn, segments) == kept
+
+
+def test_a_segment_that_the_task_does_not_have_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"has the segment 'Segment_2', expected names from necrotic"):
+        values_after_saving(tmp_path, [1, 2], [(OEDEMA, 1), ("Segment_2", 2)])
+    with pytest.raises(InputError, match=r"label_info is .* expected a list of name and idx"):
+        StudyDatastore(str(tmp_path), BRATS).save_label(
+            "p_t1", str(tmp_path / ".drawn.nii.gz"), "final", {"label_info": ["oedema"]}
+        )
