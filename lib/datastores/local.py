@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
+import shutil
 import threading
 import time
 import zipfile
@@ -13,6 +15,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
 
@@ -25,9 +28,11 @@ from lib.studies.dicom_volume import read_series, series_grid
 from lib.studies.labels import read_label
 from lib.studies.sources import Source
 from lib.studies.study import Study, find_studies
-from lib.studies.volumes import Grid, read_grid, read_stack_grid, write_volume
+from lib.studies.volumes import Grid, read_grid, read_stack_grid, read_volume, write_volume
 
 logger = logging.getLogger(__name__)
+
+IMAGE_ID = re.compile(r"(?!\.)[^/\\\x00-\x1f]{1,150}")
 
 
 class StudyDatastore(LocalDatastore):
@@ -219,6 +224,40 @@ class StudyDatastore(LocalDatastore):
             info = {**(label_info or {}), "ts": int(time.time()), "name": f"{image_id}.nii.gz"}
             self._datastore.objects[image_id].labels[label_tag] = DataModel(info=info, ext=".nii.gz")
             self._update_datastore_file(lock=False)
+        return image_id
+
+    def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
+        """Keep an image that a client sends, in `uploads/`, beside those of its case that were sent before.
+
+        3D Slicer sends the volume with every first label of a session, so the same one again is no error.
+
+        Raises:
+            InputError: not an image, a name that cannot be a file's or tells no modality, or one that is taken.
+        """
+        sent = Path(image_filename)
+        name = f"{image_id}{sent.name[len(names.strip_extension(sent.name)) :]}"
+        if not IMAGE_ID.fullmatch(image_id):
+            raise InputError(f"image is {image_id!r}, expected a name without / and control characters")
+        try:
+            volume = read_volume(sent)
+        except InputError as error:
+            raise InputError(str(error).replace(sent.name, name)) from None
+        there = self.get_image_uri(image_id)
+        if there:
+            own = read_volume(Path(there))
+            if not (own.grid.matches(volume.grid) and np.array_equal(own.data, volume.data)):
+                raise InputError(f"image {image_id} exists with other content, expected another name")
+            return image_id
+        parsed = names.parse(name, self._task.modalities)
+        path = self._root / "uploads" / (parsed.case if parsed.modality else image_id) / name
+        with replacing(path) as temporary:
+            shutil.copyfile(sent, temporary)
+        self.refresh()
+        if image_id not in self._datastore.objects:
+            path.unlink()
+            known = ", ".join(self._task.modalities)
+            raise InputError(f"image {image_id}: its name tells no modality, expected one that ends in {known}")
+        self.update_image_info(image_id, image_info or {})
         return image_id
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:

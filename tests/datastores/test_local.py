@@ -218,3 +218,43 @@ def test_a_segment_that_the_task_does_not_have_is_named(tmp_path: Path) -> None:
         StudyDatastore(str(tmp_path), BRATS).save_label(
             "p_t1", str(tmp_path / ".drawn.nii.gz"), "final", {"label_info": ["oedema"]}
         )
+
+
+def test_images_that_clients_send_are_kept_by_case_and_found_as_one_study(tmp_path: Path) -> None:
+    store = StudyDatastore(str(tmp_path / "studies"), BRATS)
+    for name in ("p7_t1", "p7_flair", "T2_AX"):
+        assert store.add_image(name, str(noise(tmp_path / "tmpab12.nii.gz")), {"client_id": "ward"}) == name
+    assert store.add_image("p7_t1", str(noise(tmp_path / "tmpcd34.nii.gz")), {}) == "p7_t1"  # the same once more
+    assert sorted(store.list_images()) == ["T2_AX", "p7_flair", "p7_t1"]
+    assert store.status()["total"] == 2
+    assert store.get_image_info("p7_t1")["client_id"] == "ward"
+    assert len(StudyDatastore(str(tmp_path / "studies"), BRATS).list_images()) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "sentence"),
+    [
+        (
+            "MRHead",
+            (12, 12, 12),
+            "image MRHead: its name tells no modality, expected one that ends in t1, t1ce, t2, flair",
+        ),
+        ("../p_t1", (12, 12, 12), "expected a name without /"),
+        (".p_t1", (12, 12, 12), "expected a name without /"),
+        ("p_t1", (13, 12, 12), "image p_t1 exists with other content"),
+        ("q_t1", (0,), r"^q_t1\.nii\.gz"),
+    ],
+)
+def test_an_image_that_cannot_be_kept_leaves_nothing_behind(
+    name: str, shape: tuple[int, ...], sentence: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "studies"
+    noise(root / "p_t1.nii.gz")
+    store = StudyDatastore(str(root), BRATS)
+    sent = noise(tmp_path / "tmpab12.nii.gz", shape) if shape != (0,) else tmp_path / "tmpab12.nii.gz"
+    if shape == (0,):
+        sent.write_bytes(b"damaged")
+    with pytest.raises(InputError, match=sentence):
+        store.add_image(name, str(sent), {})
+    assert store.list_images() == ["p_t1"]
+    assert not list((root / "uploads").rglob("*.nii.gz"))
