@@ -26,10 +26,11 @@ ALLOWED = {
     "pictures": set(DATA),
     "training": {"ccsd", "evaluation", "files", "settings", *DATA},
     "ablation": {"ccsd", "evaluation", "files", "publishing", "settings", "training"},
-    "datastores": {"ccsd", "files", *DATA},
+    "dicom_seg": {"ccsd", *DATA},
+    "datastores": {"ccsd", "dicom_seg", "files", *DATA},
     "activelearning": {"datastores"},
     "web": {"datastores", "errors", "stopping"},
-    "infers": {"ccsd", "clock", "datastores", "devices", "evaluation", "publishing", *DATA},
+    "infers": {"ccsd", "clock", "datastores", "dicom_seg", "devices", "evaluation", "publishing", *DATA},
     "trainers": {"ccsd", "devices", "evaluation", "files", "publishing", "training", *DATA},
     "configs": {"ccsd", "errors", "infers", "publishing", "settings", "trainers"},
 }

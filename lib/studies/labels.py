@@ -98,17 +98,17 @@ def _meaning(path: Path, names: Mapping[str, int]) -> dict[int, int]:
         written = DECATHLON_BRAINS if _in_label_folder(path) and DECATHLON_CASE.match(path.name) else {}
     if not isinstance(written, dict):
         raise InputError(f"dataset.json: labels is a {type(written).__name__}, expected names and values")
-    spelled = {_plain(name): value for name, value in names.items()}
+    spelled = {plain_name(name): value for name, value in names.items()}
     meaning = {0: 0}
     for first, second in written.items():
         value, name = (int(first), str(second)) if str(first).isdecimal() else (second, str(first))
         if value == 0:
             continue
-        if not isinstance(value, int) or _plain(name) not in spelled:
+        if not isinstance(value, int) or plain_name(name) not in spelled:
             raise InputError(
                 f"dataset.json calls label {value} {name!r}, expected one value each of the task's {', '.join(names)}"
             )
-        meaning[value] = spelled[_plain(name)]
+        meaning[value] = spelled[plain_name(name)]
     return meaning if written else {}
 
 
@@ -127,12 +127,12 @@ def _said(
     found = {int(v) for v in np.unique(values)} - {0}
     if not found <= set(by_value):
         by_value = dict(enumerate((by_value[idx] for idx in sorted(by_value)), start=1))
-    spelled = {_plain(name): value for name, value in names.items()}
+    spelled = {plain_name(name): value for name, value in names.items()}
     drawn = {value: name for value, name in by_value.items() if value in found}
-    unknown = [name for name in drawn.values() if _plain(name) not in spelled]
+    unknown = [name for name in drawn.values() if plain_name(name) not in spelled]
     if unknown:
         raise InputError(f"label {file} has the segment {unknown[0]!r}, expected names from {', '.join(names)}")
-    return {0: 0, **{value: spelled[_plain(name)] for value, name in drawn.items()}}
+    return {0: 0, **{value: spelled[plain_name(name)] for value, name in drawn.items()}}
 
 
 def _translated(
@@ -147,6 +147,7 @@ def _translated(
     return result
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A label's name without what spellings differ in: case, separators, British or American."""
     american = name.lower().replace("tumour", "tumor").replace("oedema", "edema")
     return "".join(c for c in american if c.isalnum())
