@@ -24,6 +24,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
+from lib import VERSION
 from lib.activelearning.random_study import RandomStudy
 from lib.ccsd.task import Task
 from lib.configs.ccsd import CCSD
@@ -66,7 +67,7 @@ class CCSDApp(MONAILabelApp):
             conf=conf,
             name="CCSD brain tumour segmentation",
             description="Brain tumours from any non-empty subset of T1, T1ce, T2, FLAIR. Research use only.",
-            version="0.1.0",
+            version=VERSION,
         )
 
     def init_datastore(self) -> Datastore:
@@ -108,6 +109,12 @@ class CCSDApp(MONAILabelApp):
 
     def init_batch_infer(self) -> BatchInferTask:
         return next(iter(self.models.values())).batch()
+
+    def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
+        """For the answer: where the label is in a DICOMweb server, or why it is not there."""
+        super().on_save_label(image_id, label_id)
+        info = self.datastore().get_label_info(label_id, "final")
+        return {"dicom_seg": info["dicom_seg"]} if "dicom_seg" in info else {}
 
     def train(self, request: dict[str, Any]) -> dict[str, Any]:
         """As MONAI Label's, in a process of its own."""

@@ -8,9 +8,11 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import requests
 from dicomweb_client import DICOMwebClient
 from dicomweb_client.session_utils import create_session_from_user_pass
@@ -22,21 +24,25 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from requests.adapters import HTTPAdapter
 
+from lib import VERSION
 from lib.ccsd.task import Task
 from lib.datastores.local import StudyDatastore
+from lib.datastores.seg_labels import SegLabels
+from lib.dicom_seg.write import Author, make_seg
 from lib.errors import InputError, NotFoundError, ServerAwayError
 from lib.studies.dicom import KEYWORDS, dicom_files
 from lib.studies.dicom_volume import read_series, series_grid
 from lib.studies.study import study_of, survey
-from lib.studies.volumes import Grid, write_volume
+from lib.studies.volumes import Grid, read_values, write_volume
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 UID = re.compile(r"[0-9.]{1,64}")
-LISTED_FOR = 30.0  # seconds that the list of series is taken as current
+LISTED_FOR = 30.0  # seconds that the list of series is taken as current; less, if MONAI Label is told so
 TIMEOUT = (5.0, 120.0)  # seconds to connect, and between two bytes of an answer
 MONAI_LABEL_FILTER = {"Modality": "CT"}  # its default, also in the environment of its server
+FINAL = "final"
 COMPLETE = ".complete"  # in the folder of a series whose voxels are there; without it, its files are headers
 
 
@@ -77,7 +83,7 @@ class DICOMwebStudies(StudyDatastore):
     """The series of a DICOMweb server (PS3.18) as images; an image id is a SeriesInstanceUID.
 
     In the cache folder: `dicom/<study>/<series>/*.dcm`, `<series>.nii.gz` for clients that download an image, and the
-    labels, which stay on this server as NIfTI.
+    labels as NIfTI. Final labels are also stored in the DICOMweb server as SEG, and read from there.
 
     Args:
         client: of the server.
@@ -89,8 +95,21 @@ class DICOMwebStudies(StudyDatastore):
         self._client = client
         self._search = dict(search)
         self._listed = float("-inf")
+        self._found: dict[str, str] = {}
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         super().__init__(str(cache), task)
+        self._segs = SegLabels(
+            cache / "segmentations.json",
+            task,
+            retrieve=partial(self._ask, client.retrieve_series),
+            grid_of=self._grid_of_listed,
+            newest=lambda image_id: self._final(image_id).get("ts", 0),
+            keep=lambda image_id, label, grid, info: self._keep_label(image_id, FINAL, label, grid, info),
+        )
+        try:
+            self.refresh()
+        except ServerAwayError as error:  # it may come back
+            logger.error("%s", error)
 
     def name(self) -> str:
         url: str = self._client.base_url
@@ -140,6 +159,40 @@ class DICOMwebStudies(StudyDatastore):
         self._fetch([file.parent for file in (*study.files.values(), first)])
         return str(dicom_files(first.parent)[0])
 
+    def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
+        """As in `StudyDatastore`; a final label is also stored in the DICOMweb server, as a SEG. If that fails the
+        label stays here, and `dicom_seg` of its info says why."""
+        label_id = super().save_label(image_id, label_filename, label_tag, label_info)
+        if label_tag == FINAL:
+            self.update_label_info(label_id, label_tag, {"dicom_seg": self._store_seg(label_id)})
+        return label_id
+
+    def _store_seg(self, image_id: str) -> str:
+        """SOPInstanceUID, or what failed."""
+        folder = self._headers(image_id).parent
+        try:
+            self._fetch([folder])
+            label = read_values(Path(self.get_label_uri(image_id, FINAL)), self._grid(image_id)).astype(np.uint8)
+            author = Author("MANUAL", VERSION, f"{self._task.name}, label of a user")
+            seg = make_seg(label, dicom_files(folder), self._task, author)
+            self._segs.mark(str(seg.SeriesInstanceUID), f"is the label of {image_id}, stored from here")
+            self._ask(self._client.store_instances, [seg])
+        except InputError as error:
+            logger.warning("the label of %s is kept here but not in the DICOMweb server: %s", image_id, error)
+            return f"not stored: {error}"
+        return str(seg.SOPInstanceUID)
+
+    def _final(self, image_id: str) -> dict[str, Any]:
+        """What is known of the final label of exactly this image."""
+        with self._index():
+            entry = self._datastore.objects.get(image_id)
+            return dict(entry.labels[FINAL].info) if entry and FINAL in entry.labels else {}
+
+    def _grid_of_listed(self, image_id: str) -> Grid:
+        if image_id not in self._datastore.objects:
+            raise InputError(f"refers to series {image_id or '(none)'}, which is not listed here")
+        return self._grid(image_id)
+
     def image_to_draw_on(self, image_id: str) -> str:
         """A series of the same study that is segmented from: `image_id` itself, if it is one, or if there is none."""
         studies = survey(self._headers(image_id).parent.parent, self._task.modalities)
@@ -147,7 +200,7 @@ class DICOMwebStudies(StudyDatastore):
         return image_id if image_id in used or not used else used[0]
 
     def list_images(self) -> list[str]:
-        if time.monotonic() - self._listed > LISTED_FOR:
+        if time.monotonic() - self._listed > min(LISTED_FOR, settings.MONAI_LABEL_DICOMWEB_CACHE_EXPIRY):
             self.refresh()
         return list(super().list_images())
 
@@ -190,24 +243,31 @@ class DICOMwebStudies(StudyDatastore):
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise ServerAwayError(f"the DICOMweb server {self._client.base_url} failed ({reason})") from error
 
+    def refresh(self) -> None:
+        """List the series anew, and read segmentations that are new. Raises ServerAwayError."""
+        self._found = self._series(self._search)
+        segmentations = self._series({"Modality": "SEG"})
+        self._listed = time.monotonic()
+        super().refresh()
+        studies = set(self._found.values())
+        self._segs.take({series: study for series, study in segmentations.items() if study in studies})
+
+    def _series(self, search: Mapping[str, Any]) -> dict[str, str]:
+        """Series -> study, of all that the server lists (QIDO-RS)."""
+        found = self._ask(self._client.search_for_series, search_filters=dict(search))
+        return {_uid(series, "0020000E"): _uid(series, "0020000D") for series in found}
+
     def _add_non_existing_images(self) -> int:
         self._init_from_datastore_file()
-        try:
-            found = self._ask(self._client.search_for_series, search_filters=self._search)
-        except ServerAwayError as error:
-            if self._listed == float("-inf"):  # at start: it may come back
-                logger.error("%s", error)
-                return 0
-            raise
-        self._listed = time.monotonic()
-        listed = {_uid(series, "0020000E"): _uid(series, "0020000D") for series in found}
-        for image_id in set(self._datastore.objects) - set(listed):
+        if not self._found:  # nothing listed yet, or nothing there
+            return 0
+        for image_id in set(self._datastore.objects) - set(self._found):
             if not self._datastore.objects[image_id].labels:
                 del self._datastore.objects[image_id]
-        new = [image_id for image_id in listed if image_id not in self._datastore.objects]
+        new = [image_id for image_id in self._found if image_id not in self._datastore.objects]
         for image_id in new:
             name = f"{image_id}.nii.gz"
-            info = {"ts": int(time.time()), "name": name, "file": name, "study": listed[image_id]}
+            info = {"ts": int(time.time()), "name": name, "file": name, "study": self._found[image_id]}
             self._datastore.objects[image_id] = ImageLabelModel(image=DataModel(info=info, ext=".nii.gz"))
         return len(new)
 

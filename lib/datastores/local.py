@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
+from numpy.typing import NDArray
 
 from lib.ccsd.task import Task
 from lib.errors import InputError, NotFoundError
@@ -216,15 +217,20 @@ class StudyDatastore(LocalDatastore):
             reference=self._grid(image_id),
             segments=label_info.get("label_info") or (),
         )
-        folder = Path(self._datastore.label_path(label_tag))
+        self._keep_label(image_id, label_tag, values, grid, {**(label_info or {}), "ts": int(time.time())})
+        return image_id
+
+    def _keep_label(
+        self, image_id: str, tag: str, values: NDArray[np.uint8], grid: Grid, info: Mapping[str, Any]
+    ) -> None:
+        folder = Path(self._datastore.label_path(tag))
         with self._index(), FileLock(self._lock_file):
             self._init_from_datastore_file()
             folder.mkdir(parents=True, exist_ok=True)
             write_volume(folder / f"{image_id}.nii.gz", values, grid)
-            info = {**(label_info or {}), "ts": int(time.time()), "name": f"{image_id}.nii.gz"}
-            self._datastore.objects[image_id].labels[label_tag] = DataModel(info=info, ext=".nii.gz")
+            whole = {**info, "name": f"{image_id}.nii.gz"}
+            self._datastore.objects[image_id].labels[tag] = DataModel(info=whole, ext=".nii.gz")
             self._update_datastore_file(lock=False)
-        return image_id
 
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         """Keep an image that a client sends, in `uploads/`, beside those of its case that were sent before.

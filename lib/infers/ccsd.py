@@ -19,9 +19,11 @@ from torch import Tensor
 from lib.ccsd import subsets
 from lib.ccsd.task import Task
 from lib.clock import Clock
+from lib.dicom_seg.write import Author, make_seg
+from lib.errors import InputError
 from lib.evaluation.predict import WindowConfig, predict
 from lib.infers.answer import describe
-from lib.infers.request import EXTENSIONS, InferRequest, read_request
+from lib.infers.request import DICOM_SEG, EXTENSIONS, InferRequest, read_request
 from lib.preprocessing.prepare import Prepared, prepare
 from lib.preprocessing.raw import MODES, RawResult
 from lib.preprocessing.raw_cache import cached_common_space
@@ -92,7 +94,10 @@ class CCSDInferTask(InferTask):
         clock.lap("restore")
         grid = common.grids[name]
         answer = describe(study, label, grid, common, checkpoint, self.model.task)
-        file = _write(label, grid, asked, wanted)
+        if wanted.extension == DICOM_SEG:
+            file = _write_seg(label, study, name, checkpoint.version, wanted, self.model.task)
+        else:
+            file = _write(label, grid, asked, wanted)
         clock.end("write")
         return file, {"label_names": self.labels, "latencies": clock.seconds, "ccsd": answer}
 
@@ -115,6 +120,23 @@ def _study(asked: Path, wanted: InferRequest, task: Task) -> Study:
     only = wanted.modalities[0] if wanted.modalities and len(wanted.modalities) == 1 else None
     study = study_of(asked, task.modalities, modality=only, named=wanted.named)
     return study.restricted(wanted.modalities) if wanted.modalities else study
+
+
+def _write_seg(
+    label: NDArray[np.uint8], study: Study, name: str, version: str, wanted: InferRequest, task: Task
+) -> str:
+    """The mask as a DICOM SEG of the asked series; as `_write`."""
+    left_out = [o.source for o in (*study.spare, *study.unknown, *study.refused)]
+    source = study.sources.get(name) or next((s for s in left_out if s.name == name), None)
+    if source is None or source.series is None:
+        raise InputError(f"image {name} is no DICOM series, expected one for a DICOM segmentation")
+    if wanted.relabel:
+        raise InputError("enhancing_value is not for DICOM segmentations, whose segments have names and codes")
+    author = Author("AUTOMATIC", version, f"CCSD {task.name} from {', '.join(study.sources)}")
+    seg = make_seg(label, source.series, task, author)
+    with tempfile.NamedTemporaryFile(suffix=DICOM_SEG, delete=False) as file:
+        seg.save_as(file.name, write_like_original=False)
+    return file.name
 
 
 def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, wanted: InferRequest) -> str:

@@ -17,7 +17,8 @@ from lib.evaluation.predict import WindowConfig
 from lib.preprocessing.raw import MODES, Mode
 from lib.studies import names
 
-EXTENSIONS = (*names.EXTENSIONS, ".nrrd")
+DICOM_SEG = ".dcm"
+EXTENSIONS = (*names.EXTENSIONS, ".nrrd", DICOM_SEG)
 
 
 @dataclass(frozen=True)

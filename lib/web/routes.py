@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ async def infer(
     What is segmented is one of `image` (an id of the datastore), `session_id`, `file` (an image or a zip of a study).
     `params` is JSON: `modalities`, `preprocess`, `device`, `window`, `overlap`, `enhancing_value`, `result_extension`.
     """
-    if output == inference.ResultType.dicom_seg:
-        raise InputError("output is dicom_seg, expected image, json or all")
+    if output == inference.ResultType.dicom_seg:  # a mask in another file format
+        params, output = _with_extension(params, ".dcm"), inference.ResultType.image
     whole = output != inference.ResultType.image  # the answer holds the mask itself, its file can go
     cleaning = BackgroundTasks() if whole else background_tasks
 
@@ -83,6 +84,13 @@ def get_session(session_id: str, update_ts: bool = False, image: bool = False) -
     if image and Path(info.image).is_dir():
         raise InputError(f"session {session_id} holds several files, expected one of a single image")
     return sessions.get_session(session_id, update_ts, image)
+
+
+def _with_extension(params: str, extension: str) -> str:
+    asked = json.loads(params or "{}")
+    if not isinstance(asked, dict):
+        raise InputError(f"params is {params!r}, expected a JSON object")
+    return json.dumps({**asked, "result_extension": extension})
 
 
 async def _left(request: Request) -> None:

@@ -39,7 +39,7 @@ GEOMETRIES = {
 
 
 def series(folder: Path, **geometry: object) -> list[Path]:
-    tags = {"FrameOfReferenceUID": "1.2.3.9", "PatientID": "p1", "StudyDate": "20250102"}
+    tags = {"PatientID": "p1", "StudyDate": "20250102"}
     made = Made(some_data(), series_uid="1.2.3.4", tags=tags)
     return write_series(folder, replace(made, **geometry))  # type: ignore[arg-type]
 
@@ -211,6 +211,6 @@ def test_what_cannot_be_a_label_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_series_without_a_frame_of_reference_is_refused(tmp_path: Path) -> None:
-    files = write_series(tmp_path, Made(some_data()))
+    files = write_series(tmp_path, Made(some_data(), tags={"FrameOfReferenceUID": None}))
     with pytest.raises(InputError, match=r"has no FrameOfReferenceUID \(0020,0052\)"):
         make_seg(np.zeros((10, 12, 8), np.uint8), files, BRATS, MODEL)

@@ -79,6 +79,7 @@ def start_server(
         "PYTHONPATH": str(REPOSITORY),
         "MONAI_LABEL_TRACKING_ENABLED": "false",
         "MONAI_LABEL_SESSION_PATH": str(folder / "sessions"),
+        "MONAI_LABEL_DICOMWEB_CACHE_EXPIRY": "1",
         "MONAI_LABEL_DICOMWEB_CACHE_PATH": str(folder / "dicomweb"),
     }
     command = [str(binaries / "monailabel"), "start_server", "--app", str(app), "--studies", str(studies)]

@@ -163,10 +163,6 @@ def test_a_series_that_grew_is_fetched_anew(server: Server, orthanc: Orthanc, ph
 
 
 def test_what_this_server_cannot_do_with_a_store_is_one_sentence(server: Server) -> None:
-    query = {"image": uid(2, "t1"), "output": "dicom_seg"}
-    refused = server.post("/infer/ccsd", params=query)
-    assert refused.status_code == 400
-    assert refused.json()["detail"] == "output is dicom_seg, expected image, json or all"
     added = server.put("/datastore/image?image=x", files={"file": ("x.nii.gz", b"")})
     assert added.status_code == 400
 

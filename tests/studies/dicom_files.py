@@ -75,6 +75,7 @@ def _header(path: Path, made: Made, instance: int) -> FileDataset:
     dataset.SOPClassUID, dataset.SOPInstanceUID = MR_IMAGE_STORAGE, meta.MediaStorageSOPInstanceUID
     dataset.Modality = "MR"
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = made.study_uid, made.series_uid
+    dataset.FrameOfReferenceUID = f"{made.study_uid}.9"
     dataset.SeriesNumber, dataset.InstanceNumber = made.number, instance
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "M_SE", "M", "SE"]
     dataset.Columns, dataset.Rows = made.data.shape[0], made.data.shape[1]
