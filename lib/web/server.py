@@ -19,8 +19,6 @@ from monailabel.endpoints import (
     info,
     login,
     logs,
-    ohif,
-    proxy,
     scoring,
     session,
     train,
@@ -29,13 +27,12 @@ from monailabel.interfaces.utils.app import app_instance
 from starlette.routing import Mount, Route
 
 from lib.errors import NotFoundError
-from lib.web import routes
+from lib.web import ohif, routes
 from lib.web.openapi import BUSY, ERRORS, describe
 
 # MONAI Label's routers that are kept: not that of whole-slide images, and not /model, which would put any file in the
-# place of the weights. Its infer and some of its session routes are replaced by ours.
-KEPT = [info, batch_infer, train, activelearning, scoring, datastore, logs, ohif, session]
-AS_THEY_ARE = [proxy]  # it reads the request's body, on the event loop
+# place of the weights. Its infer, ohif, proxy and some of its session routes are replaced by ours.
+KEPT = [info, batch_infer, train, activelearning, scoring, datastore, logs, session]
 NOT_SERVED = {"/reload"}  # anybody could make a second app in the same process with it
 if shutil.which("nvidia-smi") is None:
     NOT_SERVED.add("/logs/gpu")
@@ -49,11 +46,10 @@ def install_routes() -> None:
     kept = [route for route in own if getattr(route, "path", None) not in NOT_SERVED]
     app.router.routes.clear()
     app.include_router(routes.router)
+    app.include_router(ohif.router)
     taken = {(r.path, m) for r in routes.router.routes if isinstance(r, APIRoute) for m in r.methods or ()}
     for module in KEPT + ([login] if settings.MONAI_LABEL_AUTH_ENABLE else []):
         app.include_router(_in_threads(module.router, taken), prefix=settings.MONAI_LABEL_API_STR)
-    for module in AS_THEY_ARE:
-        app.include_router(module.router, prefix=settings.MONAI_LABEL_API_STR)
     app.router.routes.extend(kept)
     describe(app)
 
