@@ -64,10 +64,10 @@ async def proxy(request: Request, path: str) -> StreamingResponse:
     if ".." in path.split("/"):
         raise NotFoundError(f"/proxy/dicom/{path} does not exist")
     headers = {name: request.headers[name] for name in FORWARDED if name in request.headers}
+    query = f"?{request.url.query}" if request.url.query else ""  # as it came: Orthanc takes no %2A for a wildcard
     sent = _client().build_request(
         request.method,
-        f"{server}/{_prefixed(path)}",
-        params=str(request.query_params),
+        f"{server}/{_prefixed(path)}{query}",
         headers=headers,
         content=await request.body() if request.method == "POST" else None,
     )

@@ -126,6 +126,7 @@ def test_the_list_of_studies_can_be_searched(page: Page, server: Server) -> None
 def test_the_way_to_the_store_forwards_the_question_and_leads_nowhere_else(server: Server) -> None:
     found = server.get("/proxy/dicom/qido/studies?00100020=Seven").json()
     assert len(found) == 1
+    assert len(server.get("/proxy/dicom/qido/studies?PatientName=*sev*").json()) == 1
     assert len(server.get("/proxy/dicom/qido/studies").json()) == 2
     accepted = server.get("/proxy/dicom/qido/studies", headers={"Accept": "application/dicom+xml"})
     assert "xml" in accepted.headers["content-type"]
