@@ -28,7 +28,7 @@ ALLOWED = {
     "ablation": {"ccsd", "evaluation", "files", "publishing", "settings", "training"},
     "datastores": {"ccsd", *DATA},
     "activelearning": {"datastores"},
-    "web": {"datastores", "errors", "stopping"},
+    "web": {"ccsd", "datastores", "errors", "evaluation", "infers", "pictures", "publishing", "stopping", "studies"},
     "infers": {"ccsd", "clock", "datastores", "devices", "evaluation", "publishing", *DATA},
     "trainers": {"ccsd", "devices", "evaluation", "files", "publishing", "training", *DATA},
     "configs": {"ccsd", "errors", "infers", "publishing", "settings", "trainers"},

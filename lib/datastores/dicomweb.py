@@ -27,8 +27,9 @@ from lib.datastores.local import StudyDatastore
 from lib.errors import InputError, NotFoundError, ServerAwayError
 from lib.studies.dicom import KEYWORDS, dicom_files
 from lib.studies.dicom_volume import read_series, series_grid
+from lib.studies.sources import Source
 from lib.studies.study import study_of, survey
-from lib.studies.volumes import Grid, write_volume
+from lib.studies.volumes import Grid, Volume, write_volume
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -139,6 +140,15 @@ class DICOMwebStudies(StudyDatastore):
         study = study_of(first, self._task.modalities, named=named, modality=modality)
         self._fetch([file.parent for file in (*study.files.values(), first)])
         return str(dicom_files(first.parent)[0])
+
+    def read(self, source: Source) -> Volume:
+        """As in `StudyDatastore`, fetched on the first call. Raises ServerAwayError too."""
+        self._fetch([source.path.parent])
+        return super().read(source)
+
+    def _recognised_by(self, image_id: str) -> str:
+        self._refresh_if_unknown(image_id)
+        return str(self._headers(image_id)) if image_id in self._datastore.objects else ""
 
     def image_to_draw_on(self, image_id: str) -> str:
         """A series of the same study that is segmented from: `image_id` itself, if it is one, or if there is none."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, BackgroundTasks, Depends, File, Form, Request, UploadFile
 from monailabel.config import settings
@@ -16,6 +17,8 @@ from monailabel.interfaces.utils.app import app_instance
 from lib.datastores.uploads import received
 from lib.errors import InputError, NotFoundError
 from lib.web.queue import InferenceQueue
+
+T = TypeVar("T")
 
 FILE, FILES, PARAMS = File(None), File(...), Form("{}")
 USER = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))
@@ -50,8 +53,7 @@ async def infer(
         with received([(file.filename or "", file.file)]) as path:
             return inference.run_inference(cleaning, model, str(path), "", params, None, None, output)
 
-    host = request.client.host if request.client else ""
-    answer = await queue.run(work, user=f"{user.username} {host}", gone=partial(_left, request))
+    answer = await in_turn(request, user, work)
     if whole:
         await cleaning()  # before it is sent: MONAI Label's client writes a file of the same name into the same folder
     return answer
@@ -72,6 +74,12 @@ def get_session(session_id: str, update_ts: bool = False, image: bool = False) -
     if image and Path(info.image).is_dir():
         raise InputError(f"session {session_id} holds several files, expected one of a single image")
     return sessions.get_session(session_id, update_ts, image)
+
+
+async def in_turn(request: Request, user: User, work: Callable[[], T]) -> T:
+    """`work()` in the queue of inferences, for the client of a request."""
+    host = request.client.host if request.client else ""
+    return await queue.run(work, user=f"{user.username} {host}", gone=partial(_left, request))
 
 
 async def _left(request: Request) -> None:

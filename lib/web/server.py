@@ -27,7 +27,7 @@ from monailabel.endpoints import (
 )
 from starlette.routing import Mount, Route
 
-from lib.web import routes
+from lib.web import page, routes
 
 # MONAI Label's routers that are kept; not those of whole-slide images. Its own infer and some of its session routes are
 # hidden by ours.
@@ -44,6 +44,8 @@ def install_routes() -> None:
     kept = [route for route in own if getattr(route, "path", None) not in NOT_SERVED]
     app.router.routes.clear()
     app.include_router(routes.router)
+    app.include_router(page.router)
+    app.include_router(page.data)
     taken = {(r.path, m) for r in routes.router.routes if isinstance(r, APIRoute) for m in r.methods or ()}
     for module in KEPT + ([login] if settings.MONAI_LABEL_AUTH_ENABLE else []):
         app.include_router(_in_threads(module.router, taken), prefix=settings.MONAI_LABEL_API_STR)
