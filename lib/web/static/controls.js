@@ -18,7 +18,7 @@ export function buildControls(place) {
 // Each part is built anew only when what it shows has changed: what has the keyboard keeps it.
 export function showControls(state, actions) {
   part("choose-image", [state.modality], () => images(state, actions));
-  part("choose-plane", [state.plane], () => planes(state, actions));
+  part("choose-plane", [state.plane, !state.view], () => planes(state, actions));
   part("choose-window", [state.listed.image], () => windows(state, actions));
   part("choose-mask", [state.overlay, state.view?.label, state.view?.fits, state.note], () => overlays(state, actions));
   part("segment", [state.listed.image, state.present], () => segmenting(state, actions));

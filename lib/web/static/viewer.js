@@ -165,6 +165,7 @@ async function draw() {
     brush.drawImage(mask, 0, 0, canvas.width, canvas.height);
   }
   canvas.setAttribute("aria-label", `${own.modality}, ${plane} slice ${index + 1}, ${mask ? "with a mask" : "no mask"}`);
+  canvas.dataset.opacity = opacity;
   canvas.dataset.drawn = `${own.modality} ${plane} ${index} ${own.overlay}`;
   const next = index + 1 < view.planes[plane].slices ? layers(own, index + 1) : [];
   for (const early of next) Promise.resolve(early).catch(() => null);
