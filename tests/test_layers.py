@@ -29,7 +29,7 @@ ALLOWED = {
     "dicom_seg": {"ccsd", *DATA},
     "datastores": {"ccsd", "dicom_seg", "files", *DATA},
     "activelearning": {"datastores"},
-    "web": {"datastores", "errors", "stopping"},
+    "web": {"ccsd", "datastores", "errors", "evaluation", "infers", "pictures", "publishing", "stopping", "studies"},
     "infers": {"ccsd", "clock", "datastores", "dicom_seg", "devices", "evaluation", "publishing", *DATA},
     "trainers": {"ccsd", "devices", "evaluation", "files", "publishing", "training", *DATA},
     "configs": {"ccsd", "errors", "infers", "publishing", "settings", "trainers"},

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# MONAI Label puts only the app's folder on sys.path; `lib` is in the repository's root.
+# MONAI Label puts only the app's folder on sys.path, and its start script the folder that its environment is in; `lib`
+# is in this repository's root.
 ROOT = str(Path(__file__).resolve().parents[2])
-if ROOT not in sys.path:
+if sys.path[0] != ROOT:
     sys.path.insert(0, ROOT)
 
 from monailabel.config import settings

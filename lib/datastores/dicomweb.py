@@ -32,8 +32,9 @@ from lib.dicom_seg.write import Author, make_seg
 from lib.errors import InputError, NotFoundError, ServerAwayError
 from lib.studies.dicom import KEYWORDS, dicom_files
 from lib.studies.dicom_volume import read_series, series_grid
+from lib.studies.sources import Source
 from lib.studies.study import study_of, survey
-from lib.studies.volumes import Grid, read_values, write_volume
+from lib.studies.volumes import Grid, Volume, read_values, write_volume
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -192,6 +193,15 @@ class DICOMwebStudies(StudyDatastore):
         if image_id not in self._datastore.objects:
             raise InputError(f"refers to series {image_id or '(none)'}, which is not listed here")
         return self._grid(image_id)
+
+    def read(self, source: Source) -> Volume:
+        """As in `StudyDatastore`, fetched on the first call. Raises ServerAwayError too."""
+        self._fetch([source.path.parent])
+        return super().read(source)
+
+    def _recognised_by(self, image_id: str) -> str:
+        self._refresh_if_unknown(image_id)
+        return str(self._headers(image_id)) if image_id in self._datastore.objects else ""
 
     def image_to_draw_on(self, image_id: str) -> str:
         """A series of the same study that is segmented from: `image_id` itself, if it is one, or if there is none."""

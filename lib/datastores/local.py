@@ -28,8 +28,8 @@ from lib.studies.dicom import dicom_files, group_series
 from lib.studies.dicom_volume import read_series, series_grid
 from lib.studies.labels import read_label
 from lib.studies.sources import Source
-from lib.studies.study import Study, find_studies
-from lib.studies.volumes import Grid, read_grid, read_stack_grid, read_volume, write_volume
+from lib.studies.study import Study, survey
+from lib.studies.volumes import Grid, Volume, read_grid, read_source, read_stack_grid, read_volume, write_volume
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +42,14 @@ class StudyDatastore(LocalDatastore):
     An image id is the file's name without extension (`BraTS-GLI-00001-000-t1c`); where two folders hold the same name,
     the later ones get the path in front, `/` written as `__`. Labels are kept under `labels/<tag>/<image id>.nii.gz`.
     A DICOM series is one image: its id is its SeriesInstanceUID, and clients that download it get NIfTI, kept under
-    `.ccsd/`. Listed are the images of a known modality, the second choices among them too.
+    `.ccsd/`. Listed are the images of a known modality, the second choices among them too; `unrecognised` are the
+    studies that have none.
     """
 
     def __init__(self, path: str, task: Task) -> None:
         self._task = task
         self._read_at = 0.0  # when the index was last read or written: its mtime, s
+        self.unrecognised: list[Study] = []
         self._guard = threading.RLock()  # of the index: requests are answered in threads
         super().__init__(path, extensions=tuple(f"*{e}" for e in names.IMAGE_EXTENSIONS), auto_reload=False)
 
@@ -81,6 +83,27 @@ class StudyDatastore(LocalDatastore):
                 raise NotFoundError(f"image {image} does not exist")
             first.setdefault(self._study_id(image), image)
         return [self.image_to_draw_on(first[study]) for study in sorted(first)]
+
+    def study(self, image_id: str) -> Study:
+        """What is recognised in the study of an image, from names and headers. Raises NotFoundError: no such image."""
+        path = self._recognised_by(image_id)
+        if not path:
+            raise NotFoundError(f"image {image_id} does not exist")
+        return survey(Path(path), self._task.modalities)[0]
+
+    def read(self, source: Source) -> Volume:
+        """The voxels of an image of a study that `study` gave. Raises InputError as `read_source`."""
+        return read_source(source)
+
+    def image_id(self, source: Source) -> str:
+        """What clients ask for this image by; empty where it is not listed."""
+        file = os.path.relpath(source.path, os.path.realpath(self._root))
+        with self._index():
+            listed = {entry.image.info.get("file"): image_id for image_id, entry in self._datastore.objects.items()}
+        return source.uid or listed.get(file, "")
+
+    def _recognised_by(self, image_id: str) -> str:
+        return self.study_image(image_id)
 
     def image_to_draw_on(self, image_id: str) -> str:
         """An image of the same study that is segmented from: `image_id` itself, all that are listed here are."""
@@ -314,7 +337,9 @@ class StudyDatastore(LocalDatastore):
         self._init_from_datastore_file()
         known = {entry.image.info.get("file"): entry for entry in self._datastore.objects.values()}
         added = 0
-        for study in find_studies(self._root, self._task.modalities):
+        studies = survey(self._root, self._task.modalities)
+        self.unrecognised = [study for study in studies if not study.sources]
+        for study in studies:
             for source in _images(study):
                 file = str(source.path.relative_to(self._root))
                 if file not in known:

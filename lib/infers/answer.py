@@ -39,7 +39,7 @@ def describe(
             "ignored": _reasons([*study.spare, *study.unknown, *study.refused]),
         },
         "preprocess": {"route": common.route, "cached": common.cached, "seconds": common.seconds},
-        **_volumes(label, grid, task),
+        **volumes(label, grid, task),
         "expected_dice": expected_dice(checkpoint, used, task),
         "model": checkpoint.version,
         "warnings": untrained + task.warnings(missing) + common.warnings,
@@ -56,7 +56,7 @@ def expected_dice(checkpoint: Checkpoint, used: Iterable[str], task: Task) -> di
     return {**{g: round(float(row[g]), 3) for g in task.regions}, "studies": len(checkpoint.notes["validation"])}
 
 
-def _volumes(label: NDArray[np.uint8], grid: Grid, task: Task) -> dict[str, dict[str, float]]:
+def volumes(label: NDArray[np.uint8], grid: Grid, task: Task) -> dict[str, dict[str, float]]:
     """mL of each region and of each label of the map."""
     millilitres = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
     count = np.bincount(label.ravel(), minlength=len(task.labels) + 1) * millilitres

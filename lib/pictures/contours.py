@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from lib.pictures.planes import PLANES, to_ras, upright
 from lib.studies.volumes import Grid
 
 REFERENCE = (255, 255, 255)
@@ -31,15 +31,12 @@ def contour_strip(
         images, mask, reference: (D, H, W) on `grid`. Pictures follow the radiological convention (patient's right on
             the left) and are cropped to the images' content.
     """
-    orientation = nib.orientations.io_orientation(grid.affine)
-    order = np.argsort(orientation[:, 0])
-    width, height = (round(n * mm * ZOOM) for n, mm in zip(*_plane(grid, order), strict=True))
+    turned, spacing = to_ras(reference if reference.any() else mask, grid)
+    width, height = (round(turned.shape[i] * spacing[i] * ZOOM) for i in (0, 1))
 
     def cut(volume: NDArray[np.generic], index: int) -> NDArray[np.generic]:
-        turned = nib.orientations.apply_orientation(volume, orientation)[..., index]
-        return np.flip(turned.T, axis=(0, 1))
+        return upright(to_ras(volume, grid)[0], PLANES["axial"].axis, index)
 
-    turned = nib.orientations.apply_orientation(reference if reference.any() else mask, orientation)
     index = int((turned > 0).sum(axis=(0, 1)).argmax()) if turned.any() else turned.shape[2] // 2
     tiles = []
     for image in images:
@@ -64,8 +61,3 @@ def _content(tiles: Sequence[NDArray[np.uint8]]) -> tuple[slice, slice]:
     spans = [np.nonzero(seen.any(axis=axis))[0] for axis in (1, 0)]
     rows, columns = (slice(s.min(), s.max() + 1) if len(s) else slice(None) for s in spans)
     return rows, columns
-
-
-def _plane(grid: Grid, order: NDArray[np.int64]) -> tuple[list[int], list[float]]:
-    """Voxels and mm of the axial plane's axes: right-left, then anterior-posterior."""
-    return [grid.shape[order[i]] for i in (0, 1)], [float(grid.spacing[order[i]]) for i in (0, 1)]

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from lib.pictures.planes import PLANES, to_ras, upright
 from lib.studies.grid import Volume
 
 TITLE = 16  # pixels of a line of text
-PLANES = (2, 1, 0)  # of RAS axes: axial, coronal, sagittal
 
 
 @dataclass(frozen=True)
@@ -45,20 +44,17 @@ def contact_sheet(rows: Sequence[Row], *, edge: int = 220) -> Image.Image:
 
 def _tiles(volume: Volume, edge: int) -> list[Image.Image]:
     """The middle slices."""
-    orientation = nib.orientations.io_orientation(volume.grid.affine)
-    turned = nib.orientations.apply_orientation(volume.data, orientation)
-    spacing = volume.grid.spacing[np.argsort(orientation[:, 0])]
-    return [_tile(turned, axis, spacing, edge) for axis in PLANES]
+    turned, spacing = to_ras(volume.data, volume.grid)
+    return [_tile(turned, plane.axis, spacing, edge) for plane in PLANES.values()]
 
 
 def _tile(image: NDArray[np.float32], axis: int, spacing: NDArray[np.float64], edge: int) -> Image.Image:
-    cut = np.take(image, image.shape[axis] // 2, axis)
+    cut = upright(image, axis, image.shape[axis] // 2)
     low, high = np.percentile(cut, (1, 99.5))
     grey = np.clip((cut - low) / max(float(high - low), 1e-6), 0, 1) * 255
-    upright = np.flip(grey.T, axis=(0, 1)).astype(np.uint8)
     width, height = (image.shape[a] * spacing[a] for a in range(3) if a != axis)
     scale = edge / max(width, height)
-    tile = Image.fromarray(upright).resize((max(1, int(width * scale)), max(1, int(height * scale))))
+    tile = Image.fromarray(grey.astype(np.uint8)).resize((max(1, int(width * scale)), max(1, int(height * scale))))
     square = Image.new("L", (edge, edge))
     square.paste(tile, ((edge - tile.width) // 2, (edge - tile.height) // 2))
     return square

@@ -11,6 +11,8 @@ from lib.studies import contrast, names, rank
 from lib.studies.candidates import NOTHING_SAID, Candidate
 from lib.studies.sources import LeftOut, Source
 
+TIED = "nothing tells them apart but the order of their names"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -116,7 +118,7 @@ def _one(study: str, modality: str, rivals: Sequence[Candidate], asked: Path | N
         raise InputError(f"study {study} has two files for {modality}: {first.name} and {clashing[0].name}")
     if len(wanted) == 1:
         first, others = wanted[0], [(c, "it is the image that is asked for") for c in rivals if c is not wanted[0]]
-    reasons = {id(c): reason or "nothing tells them apart but the order of their names" for c, reason in others}
+    reasons = {id(c): reason or TIED for c, reason in others}
     left = [LeftOut(c.source, f"{modality} as well, but {first.name} goes before: {reasons[id(c)]}") for c, _ in others]
     why = f"{first.guess.because}; before {others[0][0].name}: {reasons[id(others[0][0])]}"
     return replace(first.source, rule=why), left

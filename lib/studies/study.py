@@ -77,7 +77,8 @@ def find_studies(root: Path, modalities: Sequence[str] = BRAIN, *, channels: Seq
 
 
 def survey(path: Path, modalities: Sequence[str] = BRAIN, *, channels: Sequence[str] = ()) -> list[Study]:
-    """Like `find_studies`, with the studies of which nothing can be used; `path` may also be one file.
+    """Like `find_studies`, with the studies of which nothing can be used, all their images unknown; `path` may also be
+    one file.
 
     Raises:
         NotFoundError: `path` does not exist.
@@ -91,6 +92,8 @@ def survey(path: Path, modalities: Sequence[str] = BRAIN, *, channels: Sequence[
             studies.append(_study(one, choose(one.id, one.candidates, modalities)))
         except InputError as error:
             logger.warning("left out: %s", error)
+            unknown = tuple(LeftOut(c.source, str(error)) for c in one.candidates)
+            studies.append(Study(one.id, {}, one.label, unknown))
     return studies
 
 

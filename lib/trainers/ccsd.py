@@ -6,7 +6,7 @@ import copy
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class CCSDTrainTask(TrainTask):
         return {**DEFAULTS, "device": device_list()}
 
     def stats(self) -> dict[str, Any]:
-        """What the last training wrote: version, epochs, validation Dice by subset."""
+        """What the last training wrote: version, validation Dice by subset, `history` of all its epochs."""
         try:
             stats: dict[str, Any] = json.loads(self.stats_file.read_text())
         except (OSError, ValueError):
@@ -151,30 +151,37 @@ class _Publisher:
     parent: str
     best: float = float("-inf")
     version: str | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
 
     def begin(self, dice: dict[int, torch.Tensor]) -> None:
         score = float(torch.stack(list(dice.values())).mean())
         logger.info("start: version %s, mean validation Dice %.4f", self.parent, score)
         if self.parent != UNTRAINED:  # random weights may overlap by chance, anything trained replaces them
             self.best = score
+        self.history = [{"epoch": 0, "losses": {}, "score": score}]
+        self._write({})
 
     def see(self, epoch: Epoch) -> None:
         logger.info(describe(epoch, epoch.network))
+        self.history.append({"epoch": epoch.index, "losses": epoch.losses, "score": epoch.score})
         if epoch.score is None or epoch.validation is None:
             return
-        notes = {
-            "parent": self.parent,
-            "training": [c.id for c in self.training],
-            "validation": [c.id for c in self.validation],
-            "config": asdict(self.config),
-            "epoch": epoch.index,
-            "dice": table(epoch.validation, self.model.task),
-        }
+        notes = {**self._data(), "epoch": epoch.index, "dice": table(epoch.validation, self.model.task)}
         if epoch.score >= self.best:
             self.best = epoch.score
             versions = Versions(self.model)
             self.version = versions.publish(epoch.network, name="ccsd", notes=notes, replaces=self.version)
             logger.info("published %s, mean validation Dice %.4f", self.version, epoch.score)
-        stats = {**notes, "version": self.version, "losses": epoch.losses, "score": epoch.score, "best": self.best}
+        self._write({**notes, "version": self.version, "losses": epoch.losses, "score": epoch.score, "best": self.best})
+
+    def _data(self) -> dict[str, Any]:
+        return {
+            "parent": self.parent,
+            "training": [c.id for c in self.training],
+            "validation": [c.id for c in self.validation],
+            "config": asdict(self.config),
+        }
+
+    def _write(self, stats: Mapping[str, Any]) -> None:
         with replacing(self.stats_file) as temporary:
-            temporary.write_text(json.dumps(stats, indent=1))
+            temporary.write_text(json.dumps({**self._data(), **stats, "history": self.history}, indent=1))

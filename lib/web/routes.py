@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, BackgroundTasks, Depends, File, Form, Request, UploadFile
 from monailabel.config import settings
@@ -18,6 +19,8 @@ from lib.datastores.uploads import received
 from lib.errors import InputError, NotFoundError
 from lib.web.openapi import BUSY, ERRORS
 from lib.web.queue import InferenceQueue
+
+T = TypeVar("T")
 
 FILE, FILES, PARAMS = File(None), File(...), Form("{}")
 USER = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))
@@ -62,8 +65,7 @@ async def infer(
         with received([(file.filename or "", file.file)]) as path:
             return inference.run_inference(cleaning, model, str(path), "", params, None, None, output)
 
-    host = request.client.host if request.client else ""
-    answer = await queue.run(work, user=f"{user.username} {host}", gone=partial(_left, request))
+    answer = await in_turn(request, user, work)
     if whole:
         await cleaning()  # before it is sent: MONAI Label's client writes a file of the same name into the same folder
     return answer
@@ -91,6 +93,12 @@ def _with_extension(params: str, extension: str) -> str:
     if not isinstance(asked, dict):
         raise InputError(f"params is {params!r}, expected a JSON object")
     return json.dumps({**asked, "result_extension": extension})
+
+
+async def in_turn(request: Request, user: User, work: Callable[[], T]) -> T:
+    """`work()` in the queue of inferences, for the client of a request."""
+    host = request.client.host if request.client else ""
+    return await queue.run(work, user=f"{user.username} {host}", gone=partial(_left, request))
 
 
 async def _left(request: Request) -> None:

@@ -27,7 +27,7 @@ from monailabel.interfaces.utils.app import app_instance
 from starlette.routing import Mount, Route
 
 from lib.errors import NotFoundError
-from lib.web import ohif, routes
+from lib.web import ohif, page, routes
 from lib.web.openapi import BUSY, ERRORS, describe
 
 # MONAI Label's routers that are kept: not that of whole-slide images, and not /model, which would put any file in the
@@ -47,6 +47,8 @@ def install_routes() -> None:
     app.router.routes.clear()
     app.include_router(routes.router)
     app.include_router(ohif.router)
+    app.include_router(page.router)
+    app.include_router(page.data)
     taken = {(r.path, m) for r in routes.router.routes if isinstance(r, APIRoute) for m in r.methods or ()}
     for module in KEPT + ([login] if settings.MONAI_LABEL_AUTH_ENABLE else []):
         app.include_router(_in_threads(module.router, taken), prefix=settings.MONAI_LABEL_API_STR)

@@ -1,0 +1,60 @@
+"""What the page shows of the model that is served: where it is strong and weak, its versions, and its training."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from lib.ccsd.task import Task
+from lib.evaluation.summary import DEFINITIONS, aurc
+from lib.publishing.versions import Version
+from lib.web.slices import legend
+
+
+def served(version: str, notes: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """The served model with its table, and the robustness curve that follows from it."""
+    rows = notes.get("dice") or []
+    sizes = by_size(rows, task)
+    whole = len(task.modalities) in sizes
+    return {
+        "version": version,
+        "task": task.name,
+        "modalities": list(task.modalities),
+        "labels": legend(task.labels),
+        "regions": {g: [n for n, v in task.labels.items() if v in values] for g, values in task.regions.items()},
+        "dice": rows,
+        "average": {g: round(fmean(r[g] for r in rows), 4) for g in task.regions} if rows else None,
+        "sizes": sizes,
+        "aurc": {g: round(aurc([s[g] for s in sizes.values()]), 4) for g in task.regions} if whole else None,
+        "definition": DEFINITIONS["aurc"],
+        **_data(notes),
+    }
+
+
+def by_size(rows: Sequence[Mapping[str, Any]], task: Task) -> dict[int, dict[str, float]]:
+    """Number of modalities -> region -> mean Dice of the subsets of that size; largest first."""
+    groups: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[len(row["modalities"])].append(row)
+    return {k: {g: fmean(r[g] for r in groups[k]) for g in task.regions} for k in sorted(groups, reverse=True)}
+
+
+def listed(versions: Sequence[Version], task: Task) -> list[dict[str, Any]]:
+    """One entry a version; `mean`: Dice over subsets and regions."""
+    found = []
+    for one in versions:
+        rows = one.notes.get("dice") or []
+        mean = fmean(r[g] for r in rows for g in task.regions) if rows else None
+        found.append({"version": one.version, "served": one.served, "mean": mean, **_data(one.notes)})
+    return found
+
+
+def _data(notes: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "parent": notes.get("parent"),
+        "published": notes.get("published"),
+        "training": list(notes.get("training") or notes.get("cases") or ()),
+        "validation": list(notes.get("validation") or ()),
+    }

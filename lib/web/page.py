@@ -1,0 +1,192 @@
+"""The page at /ccsd/: its files, which hold no data, and what they ask for, authenticated as the API is."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response
+from monailabel.config import settings
+from monailabel.endpoints.user.auth import RBAC, User
+from monailabel.interfaces.utils.app import app_instance
+from monailabel.utils.async_tasks.task import AsyncTask
+from pydantic import BaseModel
+
+from lib.errors import NotFoundError
+from lib.infers.answer import volumes
+from lib.publishing.versions import Versions
+from lib.studies.labels import read_label
+from lib.web import model, slices, studies
+from lib.web.recent import Recent
+from lib.web.routes import USER, in_turn
+from lib.web.slices import Layer
+
+ADMIN = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))
+FILES = {f"{f.parent.name}/{f.name}": f for f in Path(__file__).with_name("static").iterdir()}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+PATIENT = {"Cache-Control": "no-store"}
+MIB = 2**20
+
+router = APIRouter(prefix=f"{settings.MONAI_LABEL_API_STR}/ccsd", include_in_schema=False)
+data = APIRouter(prefix=f"{settings.MONAI_LABEL_API_STR}/ccsd/data", tags=["Page"], dependencies=[USER])
+images: Recent[Layer] = Recent(256 * MIB)
+masks: Recent[Layer] = Recent(128 * MIB)
+
+
+class Wanted(BaseModel):
+    """What the page asks to segment: an image of a study, and the modalities to use (none: all)."""
+
+    image: str
+    modalities: list[str] = []
+
+
+@router.get("")
+def page_without_slash() -> Response:
+    return RedirectResponse(f"{settings.MONAI_LABEL_API_STR}/ccsd/")
+
+
+@router.get("/")
+def page() -> Response:
+    return FileResponse(FILES["static/index.html"], headers=HEADERS)
+
+
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    if f"static/{name}" not in FILES:
+        raise NotFoundError(f"file {name} does not exist")
+    return FileResponse(FILES[f"static/{name}"], headers=HEADERS)
+
+
+@data.get("/studies")
+def list_studies(search: str = "", page: int = 1, refresh: bool = False) -> Any:
+    """One page of the list; `refresh` looks for new studies first."""
+    if refresh:
+        _datastore().refresh()
+    return studies.listing(_datastore(), search=search, page=page)
+
+
+@data.get("/study")
+def show_study(image: str) -> Any:
+    return studies.details(_datastore(), image, _config().task.modalities)
+
+
+@data.get("/view")
+def open_image(image: str, modality: str, mask: str = "") -> Any:
+    """An image of a study for the viewer, read anew: its planes, the saved label, whether `mask` lies on its grid."""
+    store = _datastore()
+    source = studies.source_of(store.study(image), modality)
+    layer = slices.layer_of(store.read(source))
+    images.put((image, modality), layer)
+    own = store.image_id(source)
+    shown = masks.get(mask)
+    return {
+        "image": own,
+        "name": source.name,
+        "grid": layer.grid.describe(),
+        "planes": slices.planes(layer),
+        "label": _saved_label(own) if own else None,
+        "fits": shown is not None and shown.grid.matches(layer.grid),
+    }
+
+
+@data.get("/slice")
+def image_slice(image: str, modality: str, plane: str, index: int, low: float = 1, high: float = 99.5) -> Response:
+    """A PNG of one slice of the image as it is stored."""
+
+    def read() -> Layer:
+        store = _datastore()
+        return slices.layer_of(store.read(studies.source_of(store.study(image), modality)))
+
+    layer = images.get_or_make((image, modality), read)
+    return Response(slices.grey_png(layer, plane, index, low=low, high=high), media_type="image/png", headers=PATIENT)
+
+
+@data.get("/mask")
+def mask_slice(mask: str, plane: str, index: int) -> Response:
+    """A PNG of one slice of a mask that this server keeps, clear outside its parts."""
+    layer = masks.get(mask)
+    if layer is None:
+        raise NotFoundError("this mask is not kept any more, expected one of the last few: segment again")
+    return Response(slices.mask_png(layer, plane, index), media_type="image/png", headers=PATIENT)
+
+
+@data.post("/segment")
+async def segment(request: Request, wanted: Wanted, user: User = USER) -> Any:
+    """A mask in memory, made when it is the user's turn: its name, its planes, and the answer's `ccsd` part."""
+    return await in_turn(request, user, partial(_segment, wanted))
+
+
+@data.get("/model")
+def show_model() -> Any:
+    config = _config()
+    current = config.model.current()
+    return model.served(current.version, current.notes, config.task)
+
+
+@data.get("/versions")
+def list_versions() -> Any:
+    config = _config()
+    return {"versions": model.listed(Versions(config.model).known(), config.task)}
+
+
+@data.post("/versions/{version}", dependencies=[ADMIN])
+def serve_version(version: str) -> Any:
+    """Roll back, or forward."""
+    Versions(_config().model).serve(version)
+    return list_versions()
+
+
+@data.get("/training")
+def show_training() -> Any:
+    """The last training of this server (None: none yet), and what it wrote of its epochs."""
+    task, _ = AsyncTask.status("train")
+    state = {k: task.get(k) for k in ("status", "start_ts", "end_ts")} if task else None
+    lines = [str(line) for line in task.get("details", ())] if task else []
+    return {"task": state, "lines": lines, "stats": _config().trainer().stats()}
+
+
+def _saved_label(image: str) -> dict[str, Any] | None:
+    """The label that is saved for an image, put among the masks, and its volumes."""
+    path = _datastore().get_label_uri(image, "final")
+    if not path:
+        return None
+    task = _config().task
+    values, grid = read_label(Path(path), known=len(task.labels), aliases=task.aliases)
+    mask, layer = f"final {image}", Layer(values, grid)
+    masks.put(mask, layer)
+    return {"mask": mask, "planes": slices.planes(layer), **volumes(values, grid, task)}
+
+
+def _segment(wanted: Wanted) -> dict[str, Any]:
+    task = _config().task
+    request = {"model": _name(), "image": wanted.image, "modalities": wanted.modalities, "result_extension": ".nii.gz"}
+    answer = app_instance().infer(request)
+    file = Path(answer["file"])
+    try:
+        values, grid = read_label(file, known=len(task.labels), aliases={})
+    finally:
+        file.unlink(missing_ok=True)
+    mask, layer = secrets.token_hex(8), Layer(values, grid)
+    masks.put(mask, layer)
+    return {"mask": mask, "planes": slices.planes(layer), "ccsd": answer["params"]["ccsd"]}
+
+
+def _name() -> str:
+    return next(iter(app_instance().models))
+
+
+def _config() -> Any:
+    return app_instance().models[_name()]
+
+
+def _datastore() -> Any:
+    return app_instance().datastore()

@@ -1,0 +1,14 @@
+// What is found in a study, as a chip a modality: told by a sign and words, not by colour alone.
+
+import { el } from "./dom.js";
+
+const SIGNS = { found: "✓", unsure: "?", missing: "–" };
+
+export function chip(one) {
+  const reason = one.name ? `${one.name}: ${one.reason}` : one.reason;
+  const label = `${one.modality} ${one.state}: ${reason}`;
+  return el("span", { class: `chip ${one.state}`, title: reason, "aria-label": label, role: "img" },
+    el("span", { "aria-hidden": "true" }, SIGNS[one.state]), ` ${one.modality}`);
+}
+
+export const reasons = (images) => images.map((one) => el("dd", {}, el("b", {}, one.name), `: ${one.reason}`));

@@ -1,0 +1,81 @@
+// The list of studies: a page of it at a time, its chips a study at a time.
+
+import { json } from "./api.js";
+import { chip, reasons } from "./chips.js";
+import { attempt, byId, el, fill, say } from "./dom.js";
+import { openStudy } from "./viewer.js";
+
+const WAIT = 250; // ms after a key in the search box
+
+let page = 1;
+let shown = 0; // which listing the chips that arrive belong to
+
+export function startStudies() {
+  let timer;
+  byId("search").addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => turn(1), WAIT);
+  });
+  byId("find").addEventListener("submit", (event) => {
+    event.preventDefault();
+    turn(1);
+  });
+  byId("refresh").addEventListener("click", () => turn(1, true));
+  byId("before").addEventListener("click", () => turn(page - 1));
+  byId("after").addEventListener("click", () => turn(page + 1));
+  turn(1, true);
+}
+
+const turn = (wanted, refresh = false) => attempt(() => list(wanted, refresh));
+
+async function list(wanted, refresh) {
+  const own = ++shown;
+  const query = { search: byId("search").value, page: wanted, refresh };
+  const found = await json("data/studies", { query });
+  if (own !== shown) return;
+  say("");
+  page = found.page;
+  const some = found.found === found.total ? "" : `${found.found} of `;
+  byId("count").textContent = `${some}${found.total} ${found.total === 1 ? "study" : "studies"}`;
+  byId("place").textContent = `${found.page} of ${found.pages}`;
+  byId("before").disabled = page <= 1;
+  byId("after").disabled = page >= found.pages;
+  document.querySelector(".pager").hidden = found.pages === 1;
+  showUnrecognised(found.unrecognised);
+  const rows = found.studies.map(row);
+  fill(byId("rows"), rows);
+  for (const [i, study] of found.studies.entries()) {
+    if (own !== shown) return;
+    await chips(rows[i], study);
+  }
+}
+
+function row(study) {
+  const open = () => {
+    for (const other of byId("rows").querySelectorAll("[aria-current]")) other.removeAttribute("aria-current");
+    button.setAttribute("aria-current", "true");
+    attempt(() => openStudy(study));
+  };
+  const button = el("button", { type: "button", class: "study", onclick: open },
+    el("span", { class: "name" }, study.id),
+    el("span", { class: "chips" }, el("span", { class: "quiet" }, "…")),
+    study.labelled ? el("span", { class: "chip labelled", title: "a final label is saved" }, "labelled") : null);
+  return el("li", {}, button);
+}
+
+async function chips(item, study) {
+  const place = item.querySelector(".chips");
+  try {
+    const details = await json("data/study", { query: { image: study.image } });
+    fill(place, details.chips.map(chip));
+  } catch (error) {
+    fill(place, el("span", { class: "bad" }, error.message));
+  }
+}
+
+function showUnrecognised(studies) {
+  const place = byId("unrecognised");
+  place.hidden = studies.length === 0;
+  place.querySelector("summary").textContent = `${studies.length} without an image that can be used`;
+  fill(place.querySelector("dl"), studies.flatMap((study) => [el("dt", {}, study.id), ...reasons(study.images)]));
+}

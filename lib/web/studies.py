@@ -1,0 +1,88 @@
+"""The page's list of studies: which images there are, what is found in each, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lib.datastores.local import StudyDatastore
+from lib.errors import InputError
+from lib.studies.choice import TIED
+from lib.studies.sources import LeftOut, Source
+from lib.studies.study import Study
+
+PAGE = 25  # studies on one page of the list
+
+
+def listing(datastore: StudyDatastore, *, search: str = "", page: int = 1) -> dict[str, Any]:
+    """A page of the studies whose id or image names contain `search`, from the index alone: no image is opened.
+
+    Raises:
+        InputError: no such page.
+    """
+    images = set(datastore.list_images())
+    studies: dict[str, dict[str, Any]] = {}
+    for image_id, entry in datastore.json()["objects"].items():
+        if image_id not in images:
+            continue
+        info = entry["image"]["info"]
+        study = studies.setdefault(
+            str(info.get("study", image_id)), {"images": 0, "image": image_id, "labelled": False, "words": ""}
+        )
+        study["images"] += 1
+        study["labelled"] |= "final" in entry["labels"]
+        study["words"] += f" {image_id} {info.get('name', '')}".lower()
+    words = search.lower().split()
+    found = [i for i in sorted(studies) if all(w in i.lower() or w in studies[i]["words"] for w in words)]
+    pages = max(1, -(-len(found) // PAGE))
+    if not 1 <= page <= pages:
+        raise InputError(f"page is {page}, expected 1 to {pages}")
+    shown = found[(page - 1) * PAGE : page * PAGE]
+    return {
+        "total": len(studies),
+        "found": len(found),
+        "page": page,
+        "pages": pages,
+        "studies": [{"id": i, **{k: studies[i][k] for k in ("image", "images", "labelled")}} for i in shown],
+        "unrecognised": [{"id": s.id, "images": _left([*s.unknown, *s.refused])} for s in datastore.unrecognised],
+    }
+
+
+def details(datastore: StudyDatastore, image_id: str, modalities: Sequence[str]) -> dict[str, Any]:
+    """What is found in the study of an image: a chip a modality, and the images that are not used, with the reasons.
+
+    Raises:
+        NotFoundError: no such image.
+    """
+    study = datastore.study(image_id)
+    return {
+        "id": study.id,
+        "chips": [chip(study, m) for m in modalities],
+        "left_out": _left([*study.unknown, *study.spare, *study.refused]),
+        "reference": study.label.name if study.label else None,
+    }
+
+
+def chip(study: Study, modality: str) -> dict[str, str]:
+    """`state`: `found`, `unsure` (chosen among equals, or an image that cannot be told could be it) or `missing`."""
+    source = study.sources.get(modality)
+    if source is not None:
+        state = "unsure" if TIED in source.rule else "found"
+        return {"modality": modality, "state": state, "name": source.name, "reason": source.rule}
+    if study.unknown:
+        doubts = "; ".join(f"{left.name}: {left.reason}" for left in study.unknown[:3])
+        reason = f"none is recognised, but {len(study.unknown)} cannot be told: {doubts}"
+        return {"modality": modality, "state": "unsure", "name": "", "reason": reason}
+    return {"modality": modality, "state": "missing", "name": "", "reason": "no image of the study is recognised as it"}
+
+
+def source_of(study: Study, modality: str) -> Source:
+    """Raises InputError: the study has no image of the modality."""
+    if modality not in study.sources:
+        known = ", ".join(study.sources) or "none"
+        raise InputError(f"modality is {modality!r}, expected one of study {study.id}: {known}")
+    return study.sources[modality]
+
+
+def _left(images: Iterable[LeftOut]) -> list[dict[str, str]]:
+    return [{"name": left.name, "reason": left.reason} for left in images]

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lib.ccsd.task import BRATS
+from lib.datastores.local import StudyDatastore
+from lib.errors import InputError, NotFoundError
+from lib.phantoms.phantom import Phantom, write_phantom
+from lib.studies.choice import TIED
+from lib.studies.sources import LeftOut, Source
+from lib.studies.study import Study
+from lib.studies.volumes import write_volume
+from lib.web.studies import PAGE, chip, details, listing, source_of
+
+
+@pytest.fixture
+def datastore(phantom: Phantom, tmp_path: Path) -> StudyDatastore:
+    """`case` (four), `poor` (flair, t2), one image that nothing tells, two that clash."""
+    write_phantom(phantom, tmp_path / "case", "case")
+    write_phantom(phantom, tmp_path / "poor", "poor", modalities=["t2", "flair"], label=False)
+    (tmp_path / "odd").mkdir()
+    write_volume(tmp_path / "odd" / "scan.nii.gz", phantom.volumes["t1"], phantom.grid)
+    (tmp_path / "twice").mkdir()
+    for name in ("twice_t1.nii.gz", "twice_t1.nii"):
+        shutil.copy(tmp_path / "case" / "case_t1.nii.gz", tmp_path / "twice" / name)
+    return StudyDatastore(str(tmp_path), BRATS)
+
+
+def test_studies_are_listed_with_what_could_not_be_used_and_why(datastore: StudyDatastore) -> None:
+    found = listing(datastore)
+    assert [(s["id"], s["images"], s["labelled"]) for s in found["studies"]] == [("case", 4, False), ("poor", 2, False)]
+    reasons = {s["id"]: s["images"][0]["reason"] for s in found["unrecognised"]}
+    assert "neither its name" in reasons["odd"]
+    assert "two files for t1" in reasons["twice"]
+
+
+def test_a_saved_label_marks_its_study(datastore: StudyDatastore, tmp_path: Path) -> None:
+    datastore.save_label("case_t2", str(tmp_path / "case" / "case_seg.nii.gz"), "final", {})
+    assert [s["labelled"] for s in listing(datastore)["studies"]] == [True, False]
+
+
+def test_a_search_finds_ids_and_image_names(datastore: StudyDatastore) -> None:
+    assert [s["id"] for s in listing(datastore, search="POOR")["studies"]] == ["poor"]
+    assert [s["id"] for s in listing(datastore, search="t1ce case")["studies"]] == ["case"]
+    nothing = listing(datastore, search="zebra")
+    assert (nothing["found"], nothing["total"], nothing["studies"]) == (0, 2, [])
+
+
+def test_many_studies_come_in_pages(tmp_path: Path, study_folder: Path) -> None:
+    for number in range(PAGE + 3):
+        folder = tmp_path / "many" / f"s{number:03}"
+        folder.mkdir(parents=True)
+        shutil.copy(study_folder / "case_t2.nii.gz", folder / f"s{number:03}_t2.nii.gz")
+    datastore = StudyDatastore(str(tmp_path / "many"), BRATS)
+    assert [len(listing(datastore, page=p)["studies"]) for p in (1, 2)] == [PAGE, 3]
+    with pytest.raises(InputError, match="page is 3, expected 1 to 2"):
+        listing(datastore, page=3)
+
+
+def test_details_say_what_was_found_by_which_rule(datastore: StudyDatastore) -> None:
+    found = details(datastore, "poor_t2", BRATS.modalities)
+    assert {c["modality"]: c["state"] for c in found["chips"]} == {
+        "t1": "missing",
+        "t1ce": "missing",
+        "t2": "found",
+        "flair": "found",
+    }
+    assert found["chips"][2]["name"] == "poor_t2.nii.gz"
+    assert found["chips"][2]["reason"] == "name ends in t2"
+    with pytest.raises(NotFoundError, match="image nobody does not exist"):
+        details(datastore, "nobody", BRATS.modalities)
+
+
+def test_the_image_that_is_asked_for_does_not_change_what_is_found(datastore: StudyDatastore) -> None:
+    found = [details(datastore, f"case_{m}", BRATS.modalities) for m in BRATS.modalities]
+    assert all(one == found[0] for one in found)
+
+
+def test_a_choice_among_equals_and_a_doubt_are_unsure() -> None:
+    tied = Study("s", {"t2": Source(Path("b"), rule=f"words: t2; before a: {TIED}")})
+    assert chip(tied, "t2")["state"] == "unsure"
+    doubt = Study("s", {}, unknown=(LeftOut(Source(Path("scan.nii")), "nothing is known of it"),))
+    assert chip(doubt, "t1")["state"] == "unsure"
+    assert "scan.nii: nothing is known of it" in chip(doubt, "t1")["reason"]
+    assert chip(Study("s", {}), "t1")["state"] == "missing"
+
+
+def test_an_image_is_named_as_clients_ask_for_it(datastore: StudyDatastore) -> None:
+    study = datastore.study("case_t1")
+    assert datastore.image_id(source_of(study, "flair")) == "case_flair"
+    with pytest.raises(InputError, match="modality is 'pet', expected one of study case: flair, t1"):
+        source_of(study, "pet")
