@@ -26,7 +26,7 @@ ALLOWED = {
     "pictures": set(DATA),
     "training": {"ccsd", "evaluation", "files", "settings", *DATA},
     "ablation": {"ccsd", "evaluation", "files", "publishing", "settings", "training"},
-    "dicom_seg": {"ccsd", *DATA},
+    "dicom_seg": {"ccsd", "pictures", *DATA},
     "datastores": {"ccsd", "dicom_seg", "files", *DATA},
     "activelearning": {"datastores"},
     "web": {"ccsd", "datastores", "errors", "evaluation", "infers", "pictures", "publishing", "stopping", "studies"},

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydicom.sr.coding import Code
 
 from lib.ccsd.task import BRATS, ENHANCING, NECROTIC, OEDEMA, Task
+from lib.pictures.overlay import COLOURS
 
 ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Structure")  # CID 7150
 BRAIN = Code("12738006", "SCT", "Brain")
@@ -33,9 +34,9 @@ class Meaning:
 
 
 BRAIN_TUMOUR: Mapping[int, Meaning] = {
-    NECROTIC: Meaning(NECROSIS, (220, 60, 60), DOES_NOT_ENHANCE, BRAIN),
-    OEDEMA: Meaning(EDEMA, (70, 190, 90), None, BRAIN),
-    ENHANCING: Meaning(NEOPLASM, (250, 220, 60), ENHANCES, BRAIN),
+    NECROTIC: Meaning(NECROSIS, COLOURS[NECROTIC], DOES_NOT_ENHANCE, BRAIN),
+    OEDEMA: Meaning(EDEMA, COLOURS[OEDEMA], None, BRAIN),
+    ENHANCING: Meaning(NEOPLASM, COLOURS[ENHANCING], ENHANCES, BRAIN),
 }
 # What tells a label value in other people's files. Not NEOPLASM: it may be the whole tumour.
 TELLING: Mapping[Code, int] = {
@@ -44,14 +45,13 @@ TELLING: Mapping[Code, int] = {
     EDEMA: OEDEMA,
     ENHANCES: ENHANCING,
 }
-OTHERS = ((220, 60, 60), (70, 190, 90), (250, 220, 60), (80, 140, 230), (200, 110, 210), (90, 210, 210))
 
 
 def meanings(task: Task) -> Mapping[int, Meaning]:
     """Label value -> codes; those of a task other than brain tumours only say that it is abnormal."""
     if task.labels == BRATS.labels:
         return BRAIN_TUMOUR
-    return {value: Meaning(ABNORMAL, OTHERS[(value - 1) % len(OTHERS)]) for value in task.labels.values()}
+    return {value: Meaning(ABNORMAL, COLOURS[(value - 1) % len(COLOURS) + 1]) for value in task.labels.values()}
 
 
 def value_of(codes: Iterable[Code], task: Task) -> int | None:

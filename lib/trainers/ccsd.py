@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULTS: dict[str, Any] = {
     "max_epochs": 10,
-    "max_minutes": 0,
+    "max_minutes": 0.0,
     "steps": 20,
     "patch": 128,
     "train_batch_size": 1,
@@ -183,5 +183,7 @@ class _Publisher:
         }
 
     def _write(self, stats: Mapping[str, Any]) -> None:
+        for_slicer = {"total_epochs": self.config.max_epochs, "best_metric": max(h["score"] or 0 for h in self.history)}
+        content = {**self._data(), "epoch": 0, **stats, "history": self.history, **for_slicer}
         with replacing(self.stats_file) as temporary:
-            temporary.write_text(json.dumps({**self._data(), **stats, "history": self.history}, indent=1))
+            temporary.write_text(json.dumps(content, indent=1))

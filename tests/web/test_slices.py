@@ -12,7 +12,7 @@ from lib.studies.grid import Grid
 from lib.web.slices import Layer, grey_png, mask_png, planes
 
 # a voxel that is far to the patient's right, front and top, in a head of 40 x 50 x 60 mm
-RIGHT_FRONT_TOP = np.array([16.0, 21.0, 26.0])
+RIGHT_FRONT_TOP = np.array([12.0, 12.0, 20.0])
 SIZE = np.array([40, 50, 60])
 
 
@@ -22,13 +22,13 @@ def turn(degrees: float) -> np.ndarray:
 
 
 def stored(axes: np.ndarray) -> Layer:
-    """The head with one bright voxel, its indices along `axes` (columns, RAS), 1 mm."""
+    """A grey head with one bright voxel, its indices along `axes` (columns, RAS), 1 mm."""
     shape = np.round(np.abs(np.linalg.inv(axes.round())) @ SIZE).astype(int)
     affine = np.eye(4)
     affine[:3, :3] = axes
     affine[:3, 3] = -axes @ ((shape - 1) / 2)
     index = np.round(np.linalg.inv(axes) @ (RIGHT_FRONT_TOP - affine[:3, 3])).astype(int)
-    data = np.zeros(tuple(shape), np.float32)
+    data = np.random.default_rng(0).uniform(1, 20, tuple(shape)).astype(np.float32)
     data[tuple(index)] = 100
     return Layer(data, Grid(data.shape, affine))
 
@@ -59,7 +59,7 @@ def test_a_voxel_lies_where_the_radiological_convention_says(
     count = planes(layer)[plane]["slices"]
     pictures = [picture(grey_png(layer, plane, i, low=0, high=100)) for i in range(count)]
     index = max(range(count), key=lambda i: pictures[i].max())
-    row, column = np.argwhere(pictures[index] > 0)[0]
+    ((row, column),) = np.argwhere(pictures[index] > 200)
     height, width = pictures[index].shape
     assert (column < width / 2) == seen_on_the_left
     assert row < height / 2  # the front, or the top of the head

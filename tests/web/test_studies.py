@@ -24,7 +24,7 @@ def datastore(phantom: Phantom, tmp_path: Path) -> StudyDatastore:
     (tmp_path / "odd").mkdir()
     write_volume(tmp_path / "odd" / "scan.nii.gz", phantom.volumes["t1"], phantom.grid)
     (tmp_path / "twice").mkdir()
-    for name in ("twice_t1.nii.gz", "twice_t1.nii"):
+    for name in ("twice_t1.nii.gz", "twice_t1n.nii.gz"):
         shutil.copy(tmp_path / "case" / "case_t1.nii.gz", tmp_path / "twice" / name)
     return StudyDatastore(str(tmp_path), BRATS)
 

@@ -20,11 +20,12 @@ export function lineChart({ title, series, x, low = 0, high = null }) {
   const last = Math.max(steps.at(-1) ?? 1, first + 1);
   const across = (v) => LEFT + ((WIDTH - LEFT - RIGHT) * (v - first)) / (last - first);
   const down = (v) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (v - low) / (top - low || 1));
+  const digits = Math.max(2, 1 - Math.floor(Math.log10(top - low || 1)) + 1);
   const grid = [0, 0.25, 0.5, 0.75, 1].map((share) => {
     const v = low + share * (top - low);
     return [
       svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: down(v), y2: down(v) }),
-      svg("text", { x: LEFT - 6, y: down(v) + 4, "text-anchor": "end" }, v.toFixed(2)),
+      svg("text", { x: LEFT - 6, y: down(v) + 4, "text-anchor": "end" }, v.toFixed(digits)),
     ];
   });
   const every = Math.ceil(steps.length / 8);
