@@ -39,7 +39,7 @@ def install_error_handlers() -> None:
     app.add_exception_handler(RequestValidationError, _wrong_fields)
     app.add_exception_handler(MONAILabelException, _monailabel_error)
     app.add_exception_handler(json.JSONDecodeError, _json_error)
-    app.add_exception_handler(requests.RequestException, _server_away)
+    app.add_exception_handler(requests.RequestException, _realm_away)
     app.add_exception_handler(HTTPException, _http_error)
     app.middleware_stack = None
 
@@ -86,9 +86,13 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return await http_exception_handler(request, error)
 
 
-async def _server_away(_: Request, error: Exception) -> JSONResponse:
-    """OHIF's way to the DICOMweb server, MONAI Label's /proxy/dicom."""
-    return _answer(502, f"the DICOMweb server {settings.MONAI_LABEL_STUDIES} does not answer ({type(error).__name__})")
+async def _realm_away(_: Request, error: Exception) -> JSONResponse:
+    """MONAI Label asks the identity provider with `requests`, for its key and for tokens."""
+    answer = error.response if isinstance(error, requests.RequestException) else None
+    if answer is not None and answer.status_code in (400, 401):
+        return _answer(401, "user or password is wrong")
+    realm = settings.MONAI_LABEL_AUTH_REALM_URI
+    return _answer(502, f"the identity provider {realm} does not answer ({type(error).__name__})")
 
 
 async def _json_error(_: Request, error: Exception) -> JSONResponse:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -23,11 +23,13 @@ from monailabel.endpoints import (
     session,
     train,
 )
+from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.utils.app import app_instance
 from starlette.routing import Mount, Route
 
 from lib.errors import NotFoundError
 from lib.web import ohif, page, routes
+from lib.web.auth import mend_tokens
 from lib.web.openapi import BUSY, ERRORS, describe
 
 # MONAI Label's routers that are kept: not that of whole-slide images, and not /model, which would put any file in the
@@ -38,10 +40,14 @@ if shutil.which("nvidia-smi") is None:
     NOT_SERVED.add("/logs/gpu")
 
 
+ANYBODY = Depends(RBAC("*"))  # of those who have a role; first, so that nobody else learns what there is
+
+
 def install_routes() -> None:
     """Replace the routes of MONAI Label's FastAPI app, which is about to start."""
     from monailabel.app import app  # not at import: reading it builds the whole web app
 
+    mend_tokens()
     own = [route for route in app.router.routes if isinstance(route, APIRoute | Route | Mount)]
     kept = [route for route in own if getattr(route, "path", None) not in NOT_SERVED]
     app.router.routes.clear()
@@ -50,14 +56,18 @@ def install_routes() -> None:
     app.include_router(page.router)
     app.include_router(page.data)
     taken = {(r.path, m) for r in routes.router.routes if isinstance(r, APIRoute) for m in r.methods or ()}
-    for module in KEPT + ([login] if settings.MONAI_LABEL_AUTH_ENABLE else []):
-        app.include_router(_in_threads(module.router, taken), prefix=settings.MONAI_LABEL_API_STR)
+    for module in KEPT:
+        kept_routes = _in_threads(module.router, taken, [Depends(_is_known)])
+        app.include_router(kept_routes, prefix=settings.MONAI_LABEL_API_STR)
+    if settings.MONAI_LABEL_AUTH_ENABLE:
+        app.include_router(_in_threads(login.router, taken, []), prefix=settings.MONAI_LABEL_API_STR)
     app.router.routes.extend(kept)
     describe(app)
 
 
-def _in_threads(original: APIRouter, taken: set[tuple[str, str]]) -> APIRouter:
-    """The same routes, each handler run in a thread; without those (path, method) that are `taken`."""
+def _in_threads(original: APIRouter, taken: set[tuple[str, str]], first: Sequence[Any]) -> APIRouter:
+    """The same routes, each handler run in a thread, after the dependencies `first`; without those (path, method) that
+    are `taken`."""
     router = APIRouter()
     for route in original.routes:
         if not isinstance(route, APIRoute) or route.path in NOT_SERVED:
@@ -72,14 +82,14 @@ def _in_threads(original: APIRouter, taken: set[tuple[str, str]]) -> APIRouter:
                 tags=route.tags,
                 summary=route.summary,
                 responses={**route.responses, **ERRORS, **(BUSY if "POST" in methods else {})},
-                dependencies=[Depends(_is_known)],
+                dependencies=first,
                 deprecated=route.deprecated,
                 include_in_schema=route.include_in_schema,
             )
     return router
 
 
-def _is_known(request: Request) -> None:
+def _is_known(request: Request, _: User = ANYBODY) -> None:
     """Raises NotFoundError for a model, strategy or scoring method that the app does not have; MONAI Label would start
     a process that fails."""
     tables = {"model": "trainers" if "/train/" in request.url.path else "models", "strategy": "strategies"}

@@ -63,6 +63,7 @@ def start_server(
     preset: str = "tiny",
     weights: Path | None = None,
     conf: Mapping[str, str] = MappingProxyType({}),
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Server]:
     """Run a server until the generator is closed. Its weights are its own, the code is the repository's."""
     app = folder / "ccsd"
@@ -81,6 +82,7 @@ def start_server(
         "MONAI_LABEL_SESSION_PATH": str(folder / "sessions"),
         "MONAI_LABEL_DICOMWEB_CACHE_EXPIRY": "1",
         "MONAI_LABEL_DICOMWEB_CACHE_PATH": str(folder / "dicomweb"),
+        **variables,
     }
     command = [str(binaries / "monailabel"), "start_server", "--app", str(app), "--studies", str(studies)]
     command += ["--host", "127.0.0.1", "--port", str(port)]
@@ -115,7 +117,7 @@ def _answers(server: Server, process: subprocess.Popen[bytes], log: Path) -> boo
     if process.poll() is not None:
         raise RuntimeError(f"server ended with {process.returncode}:\n{log.read_text()[-3000:]}")
     try:
-        return server.get("/info/").ok
+        return server.get("/openapi.json").ok
     except requests.ConnectionError:
         return False
 

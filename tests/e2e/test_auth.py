@@ -1,0 +1,79 @@
+"""With authentication switched on, the page and the API ask the same realm and know the same roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from lib.phantoms.phantom import Phantom, write_phantom
+from lib.publishing.served import SHIPPED
+from tests.e2e.browser import keep_picture, open_chromium, stay_local
+from tests.e2e.conftest import Server, start_server
+from tests.e2e.identity import PASSWORD, realm
+
+
+@pytest.fixture(scope="module")
+def server(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("auth")
+    write_phantom(phantom, folder / "studies" / "case", "case")
+    with realm() as address:
+        variables = {"MONAI_LABEL_AUTH_ENABLE": "true", "MONAI_LABEL_AUTH_REALM_URI": address}
+        yield from start_server(folder / "studies", folder, weights=SHIPPED, variables=variables)
+
+
+def signed_in(server: Server, user: str) -> dict[str, str]:
+    """The header that a user's requests carry."""
+    answer = server.post("/auth/token", data={"username": user, "password": PASSWORD, "grant_type": "password"})
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def test_every_route_that_gives_or_takes_data_asks_who_it_is(server: Server) -> None:
+    document = server.get("/openapi.json").json()
+    data = [p for p in document["paths"] if not p.startswith("/auth")]
+    assert {"/infer/{model}", "/ccsd/data/slice", "/datastore/label", "/train/"} <= set(data)
+    hidden = ["/proxy/dicom/qido/studies", "/ohif/"]
+    for path in [*data, *hidden]:
+        methods = document["paths"].get(path, {"get": None})
+        for method in methods:
+            for headers in ({}, {"Authorization": "Bearer forged.token.here"}):
+                answer = requests.request(method, server.url + path, headers=headers, timeout=30)
+                assert answer.status_code == 401, f"{method} {path}: {answer.status_code}"
+
+
+def test_a_user_may_look_and_segment_and_only_an_admin_rolls_back(server: Server) -> None:
+    reader, chief = signed_in(server, "reader"), signed_in(server, "chief")
+    assert server.get("/info/", headers=reader).status_code == 200
+    assert server.get("/ccsd/data/studies", headers=reader).json()["total"] == 1
+    asked = {"image": "case_flair", "output": "json"}
+    assert server.post("/infer/ccsd", params=asked, headers=reader).status_code == 200
+    version = server.get("/ccsd/data/versions", headers=reader).json()["versions"][0]["version"]
+    address = f"/ccsd/data/versions/{version}"
+    assert server.post(address, headers=reader).status_code == 403
+    assert server.post(address, headers=chief).status_code == 200
+    assert server.post("/train/ccsd", headers=reader, json={}).status_code == 403
+
+
+def test_a_wrong_password_is_refused_with_a_sentence(server: Server) -> None:
+    answer = server.post("/auth/token", data={"username": "reader", "password": "guess", "grant_type": "password"})
+    assert answer.status_code == 401
+    assert "user or password" in answer.json()["detail"]
+
+
+def test_the_page_lets_people_sign_in(server: Server) -> None:
+    with open_chromium() as browser:
+        page = browser.new_page(viewport={"width": 1200, "height": 800})
+        stay_local(page, server.url)
+        page.goto(f"{server.url}/ccsd/")
+        form = page.locator("#sign-in")
+        form.locator("[name=username]").fill("reader")
+        form.locator("[name=password]").fill("guess")
+        form.get_by_role("button", name="Sign in").click()
+        page.wait_for_selector("#sign-in .bad:not(:empty)")
+        keep_picture(page, "page_sign_in")
+        form.locator("[name=password]").fill(PASSWORD)
+        form.get_by_role("button", name="Sign in").click()
+        page.locator(".study", has_text="case").click()
+        page.wait_for_selector("#canvas[data-drawn]")
