@@ -84,7 +84,7 @@ def rows(study: Study) -> list[Row]:
 
 def how_to_ask(studies: Sequence[Study], url: str) -> list[str]:
     """What to type once a server runs over these studies."""
-    lines = ["", f"server: {url}  (API page: {url}/)"]
+    lines = ["", f"server: {url}  (studies, viewer, model: {url}/ccsd/  API: {url}/)"]
     files = [s.path for study in studies for s in study.sources.values() if s.series is None]
     if files:
         image = names.strip_extension(files[0].name)

@@ -20,6 +20,7 @@ from lib.infers.answer import volumes
 from lib.publishing.versions import Versions
 from lib.studies.labels import read_label
 from lib.web import model, slices, studies
+from lib.web.openapi import BUSY, ERRORS
 from lib.web.recent import Recent
 from lib.web.routes import USER, in_turn
 from lib.web.slices import Layer
@@ -37,7 +38,9 @@ PATIENT = {"Cache-Control": "no-store"}
 MIB = 2**20
 
 router = APIRouter(prefix=f"{settings.MONAI_LABEL_API_STR}/ccsd", include_in_schema=False)
-data = APIRouter(prefix=f"{settings.MONAI_LABEL_API_STR}/ccsd/data", tags=["Page"], dependencies=[USER])
+data = APIRouter(
+    prefix=f"{settings.MONAI_LABEL_API_STR}/ccsd/data", tags=["Page"], dependencies=[USER], responses=ERRORS
+)
 images: Recent[Layer] = Recent(256 * MIB)
 masks: Recent[Layer] = Recent(128 * MIB)
 
@@ -119,7 +122,7 @@ def mask_slice(mask: str, plane: str, index: int) -> Response:
     return Response(slices.mask_png(layer, plane, index), media_type="image/png", headers=PATIENT)
 
 
-@data.post("/segment")
+@data.post("/segment", responses=BUSY)
 async def segment(request: Request, wanted: Wanted, user: User = USER) -> Any:
     """A mask in memory, made when it is the user's turn: its name, its planes, and the answer's `ccsd` part."""
     return await in_turn(request, user, partial(_segment, wanted))
