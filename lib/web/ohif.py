@@ -1,7 +1,8 @@
 """The OHIF viewer that MONAI Label brings, at /ohif/, and its way to the DICOMweb server, /proxy/dicom.
 
 In front of MONAI Label's routes of the same address: those always suggest port 8000 to the viewer, know no files in
-sub-folders, and forward neither the query of a search nor what the viewer accepts. The viewer itself is unchanged.
+sub-folders, and forward neither the query of a search nor what the viewer accepts. The viewer's files are unchanged;
+its page loads a script of ours first (`static/ohif.js` says what it mends).
 """
 
 from __future__ import annotations
@@ -14,13 +15,18 @@ from urllib.parse import quote
 import httpx
 import monailabel.endpoints
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response, StreamingResponse
 from monailabel.config import settings
+from monailabel.endpoints import train
 from monailabel.endpoints.user.auth import RBAC
+from monailabel.interfaces.utils.app import app_instance
 
-from lib.errors import NotFoundError, ServerAwayError
+from lib.errors import InputError, NotFoundError, ServerAwayError
 
 VIEWER = Path(monailabel.endpoints.__file__).parent / "static" / "ohif"
+SCRIPT = f'<script src="{settings.MONAI_LABEL_API_STR}/ccsd/static/ohif.js"></script>'
+# The viewer asks another host for fonts, which a network without internet may answer after minutes: it is not to try.
+ONLY_HERE = "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:"
 COOKIE = "MONAILABEL_SERVER_URL"  # where the viewer's panel looks for a MONAI Label server
 FORWARDED = ("accept", "accept-encoding", "content-type", "if-none-match", "range")
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "server", "date", "set-cookie"}
@@ -38,15 +44,29 @@ def without_slash() -> RedirectResponse:
 
 
 @router.get("/ohif/{path:path}", include_in_schema=False)
-def viewer(request: Request, path: str) -> FileResponse:
+def viewer(request: Request, path: str) -> Response:
     """A file of the viewer, else its page, which is told the address that it was loaded from."""
     file = (VIEWER / path).resolve()
-    if path and file.is_file() and file.is_relative_to(VIEWER.resolve()):
+    index = VIEWER / "index.html"
+    if file != index.resolve() and file.is_file() and file.is_relative_to(VIEWER.resolve()):
         return FileResponse(file)
-    page = FileResponse(VIEWER / "index.html", headers={"Cache-Control": "no-cache"})
+    html = index.read_text(encoding="utf-8").replace("<head>", f"<head>{SCRIPT}", 1)  # before the viewer's own scripts
+    page = HTMLResponse(html, headers={"Cache-Control": "no-cache", "Content-Security-Policy": ONLY_HERE})
     here = f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}/"
     page.headers.append("set-cookie", f"{COOKIE}={quote(here, safe='')}; Path=/ohif; SameSite=Lax")
     return page
+
+
+@router.post("/train/", include_in_schema=False, dependencies=[Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))])
+def update_model(params: dict[str, Any] | None = None) -> Any:
+    """The panel's Update Model: as MONAI Label's, but what the training process would soon end with is said at once.
+
+    Raises:
+        InputError: there is nothing to train on.
+    """
+    if not app_instance().datastore().get_labeled_images("final"):
+        raise InputError("no label with the tag final is saved, expected at least one labelled study to train on")
+    return train.run(params)
 
 
 @router.get("/proxy/dicom/{path:path}", include_in_schema=False)
