@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, Page, Response
 from scipy import ndimage
 
 from lib.ccsd.task import BRATS
@@ -27,7 +28,7 @@ STUDY = {m: SERIES[m] for m in ("t1", "t1ce", "t2")} | {"flair": {**FLAIR, **SPI
 
 @pytest.fixture(scope="module")
 def orthanc(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    """A study of four series of the patient Ward^Seven, and one of another."""
+    """A study of four series of the patient Ward^Seven, the T2 in slices of 2 mm, and one of another."""
     stores = start_orthanc(tmp_path_factory.mktemp("orthanc"))
     orthanc = next(stores)
     folder = tmp_path_factory.mktemp("dicom")
@@ -35,11 +36,12 @@ def orthanc(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Itera
         for patient, names in (("Seven", STUDY), ("Eight", {"t1"})):
             if name not in names:
                 continue
+            every = 2 if name == "t2" else 1
             made = Made(
-                phantom.volumes[name].astype(np.uint16),
+                phantom.volumes[name].astype(np.uint16)[:, :, ::every],
                 origin=(20.0, -30.0, 10.0),
                 spacing=(1.0, 1.0),
-                gap=1.0,
+                gap=float(every),
                 study_uid=f"1.2.826.0.{len(patient)}.{patient == 'Seven':d}",
                 number=number,
                 tags={"PatientID": patient, "PatientName": f"Ward^{patient}", "StudyDate": "20250102", **tags},
@@ -82,8 +84,51 @@ def test_a_user_runs_ccsd_on_a_study_and_it_is_drawn_where_the_mask_is(
     keep_picture(page, "ohif-segmented")
     assert page.screenshot() != before
 
+    core, outside = compare_with_mask(page, server, answer, tmp_path)
+    share, number = coloured_share(page, core, thickness=1.0)
+    assert number > 50
+    assert share > 0.95
+    share, number = coloured_share(page, outside, thickness=1.0)
+    assert number > 500
+    assert share < 0.02
+    elsewhere = core + 9.0  # had it been drawn elsewhere, this test would say so
+    assert coloured_share(page, elsewhere, thickness=1.0)[0] < 0.6
+
+
+def test_after_a_change_of_series_the_mask_is_still_where_the_tumour_is(
+    page: Page, server: Server, tmp_path: Path
+) -> None:
+    open_study(page, server.url, "Ward, Seven")
+    show_series(page, "FLAIR AX")
+    connect(page)
+    show_series(page, "T2 AX")
+    answer = run(page)
+    assert answer.status == 200, answer.text()
+    page.get_by_text("The mask has the slices of series 4 FLAIR AX").first.wait_for()
+    keep_picture(page, "ohif-other-series")
+    core, outside = compare_with_mask(page, server, answer, tmp_path)
+    share, number = coloured_share(page, core, thickness=1.0)
+    assert number > 50
+    assert share > 0.9
+    assert coloured_share(page, outside, thickness=1.0)[0] < 0.02
+
+
+def test_the_servers_sentence_is_shown(page: Page, server: Server) -> None:
+    open_study(page, server.url, "Ward, Seven")
+    connect(page)
+    page.get_by_text("Update Model").first.click()
+    page.get_by_text("no label with the tag final is saved").first.wait_for()
+    page.wait_for_timeout(1000)  # it slides in
+    keep_picture(page, "ohif-error")
+
+
+def compare_with_mask(
+    page: Page, server: Server, answer: Response, folder: Path
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The label map in the viewer is the server's mask, by voxel and name; points in RAS mm well inside the tumour
+    and well outside."""
     series = answer.url.split("image=")[1].split("&")[0]
-    mask = read_mask(server.infer(series, output="image"), tmp_path)
+    mask = read_mask(server.infer(series, output="image"), folder)
     expected = np.asarray(mask.dataobj)
     drawn = label_map(page)
     to_mask = np.rint(np.linalg.inv(mask.affine) @ drawn.affine).astype(int)
@@ -92,24 +137,16 @@ def test_a_user_runs_ccsd_on_a_study_and_it_is_drawn_where_the_mask_is(
     for name, value in BRATS.labels.items():  # the viewer numbers segments in an order of its own
         assert np.array_equal(expected[i, j, k] == value, drawn.data.ravel() == drawn.names[name])
     assert expected.any()
-
     core = ndimage.binary_erosion(expected > 0)
     outside = ~ndimage.binary_dilation(expected > 0, iterations=3)
-    share, number = coloured_share(page, world(mask.affine, core), thickness=1.0)
-    assert number > 50
-    assert share > 0.95
-    share, number = coloured_share(page, world(mask.affine, outside), thickness=1.0)
-    assert number > 500
-    assert share < 0.02
-    elsewhere = np.roll(core, (9, 9, 9), axis=(0, 1, 2))  # had it been drawn elsewhere, this test would say so
-    assert coloured_share(page, world(mask.affine, elsewhere), thickness=1.0)[0] < 0.6
+    return world(mask.affine, core), world(mask.affine, outside)
 
 
-def world(affine: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+def world(affine: NDArray[np.float64], voxels: NDArray[np.bool_]) -> NDArray[np.float64]:
     """RAS mm (K, 3) of the set voxels, at most some thousands."""
     points = np.argwhere(voxels)
     points = points[:: max(1, len(points) // 20000)]
-    found: np.ndarray = points @ affine[:3, :3].T + affine[:3, 3]
+    found: NDArray[np.float64] = points @ affine[:3, :3].T + affine[:3, 3]
     return found
 
 
