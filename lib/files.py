@@ -8,13 +8,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+WRITING = ".writing-"
+
+
+def remove_leftovers(folder: Path) -> None:
+    """What a process that was killed was writing in this folder."""
+    for path in folder.glob(f"{WRITING}*"):
+        writer = path.name.removeprefix(WRITING).split("-")[0]
+        if not (writer.isdecimal() and _lives(int(writer))):
+            path.unlink(missing_ok=True)
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name for a file that this process writes; `remove_leftovers` finds it if the process is killed."""
+    return path.with_name(f"{WRITING}{os.getpid()}-{path.name}")
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` to write to; on success it is flushed to disk and takes the place of `path`, on
     any error it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix="".join(path.suffixes[-2:]))
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f"{WRITING}{os.getpid()}-", suffix="".join(path.suffixes[-2:])
+    )
     os.close(handle)
     temporary = Path(name)
     try:

@@ -27,7 +27,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def read_task(path: Path) -> Task:
     """A task file: name, modalities, spacing, [labels], [regions], [region_labels], [aliases], [label_names],
-    [[cautions]].
+    [region_names], [[cautions]].
 
     Raises:
         InputError: an unknown or missing key, or values that make no task.

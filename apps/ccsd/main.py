@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,9 @@ from lib.configs.ccsd import CCSD
 from lib.datastores.dicomweb import connect
 from lib.datastores.local import StudyDatastore
 from lib.datastores.uploads import StudySessions, unpacked
-from lib.errors import InputError
 from lib.infers.images import resolve_image
 from lib.infers.request import named_images
+from lib.trainers.own_process import own_process
 from lib.web.errors import install_error_handlers
 from lib.web.server import install_routes
 
@@ -119,22 +119,18 @@ class CCSDApp(MONAILabelApp):
 
     def train(self, request: dict[str, Any]) -> dict[str, Any]:
         """As MONAI Label's, in a process of its own."""
-        with self._one_sentence():
+        with self._own_process():
             result: dict[str, Any] = super().train(request)
         return result
 
     def batch_infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """As MONAI Label's, in a process of its own."""
-        with self._one_sentence():
+        with self._own_process():
             result: dict[str, Any] = super().batch_infer(request, datastore)
         return result
 
     @contextmanager
-    def _one_sentence(self) -> Iterator[None]:
-        """In a process of its own a user's error ends it with one sentence, not a traceback."""
-        try:
+    def _own_process(self) -> Iterator[None]:
+        """Long tasks are run so, unless MONAI Label's `run_sync` has them run in the server."""
+        with nullcontext() if self._server_mode else own_process():
             yield
-        except InputError as error:
-            if self._server_mode:
-                raise
-            sys.exit(f"error: {error}")

@@ -63,15 +63,23 @@ class LossConfig:
                 raise ValueError(f"losses: {name} must be one of {expected}, found {getattr(self, name)!r}")
 
 
-def segmentation(logits: Tensor, regions: Tensor) -> Tensor:
-    """Soft Dice (of each study and region, then their mean) plus binary cross entropy; both (B, R, D, H, W)."""
+def segmentation(logits: Tensor, regions: Tensor, drawn: Tensor | None = None) -> Tensor:
+    """Soft Dice (of each study and region, then their mean) plus binary cross entropy; both (B, R, D, H, W).
+
+    Args:
+        drawn: boolean (B, R), the regions that the labels know; the others count for nothing (None: all are known).
+    """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision from autocast
     p = torch.sigmoid(logits)
     axes = (2, 3, 4)
     overlap = (p * regions).sum(axes)  # (B, R)
     total = p.sum(axes) + regions.sum(axes)
-    dice = 1 - ((2 * overlap + 1) / (total + 1)).mean()  # + 1 voxel: an empty region costs its false positives only
-    return dice + F.binary_cross_entropy_with_logits(logits, regions)
+    dice = 1 - (2 * overlap + 1) / (total + 1)  # + 1 voxel: an empty region costs its false positives only
+    if drawn is None:
+        return dice.mean() + F.binary_cross_entropy_with_logits(logits, regions)
+    entropy = F.binary_cross_entropy_with_logits(logits, regions, reduction="none").mean(axes)
+    known = drawn.to(dice)
+    return ((dice + entropy) * known).sum() / known.sum().clamp_min(1)
 
 
 def alignment(features: Features) -> Tensor:
@@ -144,6 +152,7 @@ def objective(
     *,
     progress: float,
     generator: torch.Generator,
+    drawn: Tensor | None = None,
 ) -> Mapping[str, Tensor]:
     """All terms of one training step and their weighted sum under "total".
 
@@ -151,13 +160,14 @@ def objective(
         volumes: (B, N, D, H, W); regions: (B, R, D, H, W) of 0/1; present: boolean (N,), what these studies have.
         progress: share of the training that is done, for the warm-up of the distillation weights.
         generator: draws the subsets, on the CPU.
+        drawn: boolean (B, R), see `segmentation`.
     """
     features = network.encode(volumes, present)
     sampled = [subsets.sample(features.available, generator) for _ in range(config.subsets_per_step)]
     logits = Lazy(lambda subset: network.decode(features, [subset])[0])
     terms = {
-        "seg_full": segmentation(logits[features.available], regions),
-        "seg_subset": torch.stack([segmentation(logits[s], regions) for s in sampled]).mean(),
+        "seg_full": segmentation(logits[features.available], regions, drawn),
+        "seg_subset": torch.stack([segmentation(logits[s], regions, drawn) for s in sampled]).mean(),
         "align": alignment(features),
         "classify": classification(network, features),
     }

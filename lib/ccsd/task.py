@@ -31,9 +31,10 @@ class Task:
         spacing: voxel size in mm that the network works at.
         aliases: value in a reference label -> the value that it stands for, where other spellings are in use.
         label_names: other names of labels, as data sets' dataset.json write them -> value.
+        region_names: other names of regions, as clients name segments -> region.
         cautions: what to tell the user of a mask made without certain modalities.
 
-    Two tasks are equal if a network of the one can serve the other: aliases, label names and cautions do not count.
+    Two tasks are equal if a network of the one can serve the other: aliases, names and cautions do not count.
 
     Raises:
         ValueError: a name twice, labels not contiguous, or a region, alias, name or caution of something unknown.
@@ -47,6 +48,7 @@ class Task:
     spacing: float = 1.0
     aliases: Mapping[int, int] = field(default_factory=dict, compare=False)
     label_names: Mapping[str, int] = field(default_factory=dict, compare=False)
+    region_names: Mapping[str, str] = field(default_factory=dict, compare=False)
     cautions: tuple[Caution, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +68,8 @@ class Task:
         for kind in ("aliases", "label_names"):
             if not set((meant := getattr(self, kind)).values()) <= set(values):
                 raise ValueError(f"task {self.name}: {kind} {dict(meant)} must stand for labels of {values}")
+        if not set(self.region_names.values()) <= set(self.regions):
+            raise ValueError(f"task {self.name}: region_names must stand for some of {list(self.regions)}")
         for caution in self.cautions:
             if not caution.without or not set(caution.without) <= set(self.modalities):
                 raise ValueError(f"task {self.name}: caution without {caution.without}, known are {self.modalities}")
@@ -74,6 +78,18 @@ class Task:
     def spoken(self) -> dict[str, int]:
         """Every name of a label -> its value."""
         return {**self.labels, **self.label_names}
+
+    @property
+    def segment_names(self) -> dict[str, int]:
+        """Every name that a client's segment may have, of a label or of a whole region -> the value of its voxels."""
+        regions = {**{name: name for name in self.regions}, **self.region_names}
+        labels = self.spoken
+        return {**labels, **{name: self.region_labels[g] for name, g in regions.items() if name not in labels}}
+
+    def drawn(self, values: Iterable[int]) -> tuple[str, ...]:
+        """The regions that are known where only segments with these values were drawn."""
+        given = set(values)
+        return tuple(region for region in self.regions if self.region_labels[region] in given)
 
     def warnings(self, missing: Iterable[str]) -> list[str]:
         """The sentences that a mask without these modalities carries."""
@@ -139,6 +155,7 @@ BRATS = Task(
         "enhancing": ENHANCING,
         "ET": ENHANCING,
     },
+    region_names={"whole tumour": "WT", "tumour": "WT", "tumour core": "TC"},
     cautions=(
         Caution(("t1ce",), "no t1ce: enhancement cannot be seen, ET and TC are estimates"),
         Caution(("flair", "t2"), "no flair and no t2: the extent of oedema is an estimate"),

@@ -29,6 +29,9 @@ class CCSD(TaskConfig):
         self.labels = dict(self.task.labels)
         self.cache = Path(conf.get("cache") or Path.home() / ".cache" / "ccsd")  # studies in common space
         self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.replay = Path(conf["replay"]) if conf.get("replay") else None
+        if self.replay and not self.replay.is_dir():
+            raise InputError(f"--conf replay: {self.replay} is not a folder, expected one of labelled studies")
         own = name if self.task == BRATS else f"{name}_{self.task.name}"  # weights of one task never serve another
         self.model = ServedModel(
             published=Path(model_dir, f"{own}.pt"),
@@ -44,4 +47,6 @@ class CCSD(TaskConfig):
         return BatchInfer(self.model)
 
     def trainer(self) -> CCSDTrainTask:
-        return CCSDTrainTask(self.model, stats_file=Path(self.model_dir, "train_stats.json"))
+        own = self.model.published
+        stats = Path(self.model_dir, "train_stats.json")
+        return CCSDTrainTask(self.model, folder=own.with_suffix(".training"), stats_file=stats, replay=self.replay)

@@ -165,7 +165,10 @@ class DICOMwebStudies(StudyDatastore):
         label stays here, and `dicom_seg` of its info says why."""
         label_id = super().save_label(image_id, label_filename, label_tag, label_info)
         if label_tag == FINAL:
-            self.update_label_info(label_id, label_tag, {"dicom_seg": self._store_seg(label_id)})
+            drawn = self._final(label_id).get("regions", list(self._task.regions))
+            whole = set(drawn) == set(self._task.regions)
+            partial = f"not stored: the label knows {', '.join(drawn)} only"
+            self.update_label_info(label_id, label_tag, {"dicom_seg": self._store_seg(label_id) if whole else partial})
         return label_id
 
     def _store_seg(self, image_id: str) -> str:

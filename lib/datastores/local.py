@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from lib.ccsd.task import Task
 from lib.errors import InputError, NotFoundError
-from lib.files import replacing
+from lib.files import remove_leftovers, replacing
 from lib.studies import names
 from lib.studies.dicom import dicom_files, group_series
 from lib.studies.dicom_volume import read_series, series_grid
-from lib.studies.labels import read_label
+from lib.studies.labels import listed_values, read_label
 from lib.studies.sources import Source
 from lib.studies.study import Study, survey
 from lib.studies.volumes import Grid, Volume, read_grid, read_source, read_stack_grid, read_volume, write_volume
@@ -51,6 +51,8 @@ class StudyDatastore(LocalDatastore):
         self._read_at = 0.0  # when the index was last read or written: its mtime, s
         self.unrecognised: list[Study] = []
         self._guard = threading.RLock()  # of the index: requests are answered in threads
+        for folder in Path(path, "labels").glob("*/"):
+            remove_leftovers(folder)
         super().__init__(path, extensions=tuple(f"*{e}" for e in names.IMAGE_EXTENSIONS), auto_reload=False)
 
     def get_image_uri(self, image_id: str) -> str:
@@ -205,29 +207,33 @@ class StudyDatastore(LocalDatastore):
 
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
         """Labelled studies, each once with its newest label: `{"id": image id, "image": path, "label": path,
-        "ts": seconds}`."""
+        "ts": seconds, "study": id, "regions": those that were drawn, None: all}`."""
         self.refresh()
         with self._index():
             final = self._datastore.filter_by_tag("final").items()
-            found = sorted((entry.labels["final"].info.get("ts", 0), image_id) for image_id, entry in final)
+            found = {image_id: dict(entry.labels["final"].info) for image_id, entry in final}
         rows = {}
-        for saved, image_id in found:
+        for image_id, info in sorted(found.items(), key=lambda item: (item[1].get("ts", 0), item[0])):
             image, label = self.study_image(image_id), super().get_label_uri(image_id, "final")
             if not full_path:
                 image, label = (os.path.relpath(p, self._root) for p in (image, label))
-            rows[self._study_id(image_id)] = {"id": image_id, "image": image, "label": label, "ts": saved}
+            study, saved = self._study_id(image_id), info.get("ts", 0)
+            rows[study] = {"id": image_id, "image": image, "label": label, "ts": saved, "study": study}
+            rows[study]["regions"] = info.get("regions")
         return list(rows.values())
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         """Check a label against its image and keep it, whole or not at all, with the task's values.
 
         Args:
-            label_info: `label_info` in it says what the file's values are (`lib.studies.labels.read_label`).
+            label_info: `label_info` in it says what the file's values are (`lib.studies.labels.read_label`), and with
+                that which regions were drawn: of those that no segment stands for nothing is known.
 
         Raises:
             NotFoundError: no such image. InputError: unreadable, on another grid, or of unknown values.
         """
         self._refresh_if_unknown(image_id)
+        segments = label_info.get("label_info") or ()
         if image_id not in self._datastore.objects:
             raise NotFoundError(f"image {image_id} does not exist")
         if not label_tag.isidentifier():
@@ -236,11 +242,13 @@ class StudyDatastore(LocalDatastore):
             Path(label_filename),
             known=len(self._task.labels),
             aliases=self._task.aliases,
-            names=self._task.spoken,
+            names=self._task.segment_names,
             reference=self._grid(image_id),
-            segments=label_info.get("label_info") or (),
+            segments=segments,
         )
-        self._keep_label(image_id, label_tag, values, grid, {**(label_info or {}), "ts": int(time.time())})
+        listed = listed_values(segments, self._task.segment_names)
+        regions = {"regions": list(self._task.drawn(listed))} if listed else {}
+        self._keep_label(image_id, label_tag, values, grid, {**label_info, **regions, "ts": int(time.time())})
         return image_id
 
     def _keep_label(

@@ -111,14 +111,16 @@ def dice_by_subset(
     label: Tensor,
     *,
     chosen: Sequence[int] | None = None,
+    drawn: Tensor | None = None,
     window: WindowConfig,
 ) -> dict[int, Tensor]:
     """Dice (R,) of each chosen subset (all of what is present, by default) against the label map (d, h, w), both in the
-    network's frame: the quick form for validation during training."""
+    network's frame: the quick form for validation during training. Regions that are not `drawn` (R,) are NaN."""
     wanted = list(chosen) if chosen is not None else subsets.lattice(subsets.from_present(present))
     reference = _regions(label, network.task)
     predicted = predict(network, volumes, present, wanted, window)
-    return {s: dice(_regions(network.task.to_label(p > 0.5), network.task), reference) for s, p in predicted.items()}
+    found = {s: dice(_regions(network.task.to_label(p > 0.5), network.task), reference) for s, p in predicted.items()}
+    return found if drawn is None else {s: torch.where(drawn, d, torch.nan) for s, d in found.items()}
 
 
 def table(results: dict[int, Tensor], task: Task) -> list[dict[str, Any]]:
@@ -126,16 +128,17 @@ def table(results: dict[int, Tensor], task: Task) -> list[dict[str, Any]]:
     return [
         {
             "modalities": list(subsets.names(s, task.modalities)),
-            **{region: round(float(v), 4) for region, v in zip(task.regions, value, strict=True)},
+            **{g: round(float(v), 4) for g, v in zip(task.regions, value, strict=True) if not v.isnan()},
         }
         for s, value in results.items()
     ]
 
 
 def mean_over(results: Sequence[dict[int, Tensor]]) -> dict[int, Tensor]:
-    """The mean over studies of each subset's Dice; a study counts for the subsets that it has."""
+    """The mean over studies of each subset's Dice; a study counts for the subsets that it has and the regions that it
+    knows (NaN: none knows it)."""
     chosen = dict.fromkeys(s for r in results for s in r)
-    return {s: torch.stack([r[s] for r in results if s in r]).mean(dim=0) for s in chosen}
+    return {s: torch.stack([r[s] for r in results if s in r]).nanmean(dim=0) for s in chosen}
 
 
 def _rows(study: LabelledStudy, subset: int, found: Tensor, truth: Tensor, task: Task) -> list[Row]:

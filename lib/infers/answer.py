@@ -51,7 +51,7 @@ def expected_dice(checkpoint: Checkpoint, used: Iterable[str], task: Task) -> di
     of studies that it was measured on; None where the weights carry no evaluation."""
     wanted = set(used)
     row = next((r for r in checkpoint.notes.get("dice", ()) if set(r["modalities"]) == wanted), None)
-    if row is None:
+    if row is None or not set(row) >= set(task.regions):
         return None
     return {**{g: round(float(row[g]), 3) for g in task.regions}, "studies": len(checkpoint.notes["validation"])}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,22 +13,31 @@ from typing import Any
 
 from lib.ccsd.network import CCSDNetwork
 from lib.errors import InputError, NotFoundError
-from lib.files import replacing
+from lib.files import remove_leftovers, replacing, temporary_beside
 from lib.publishing import checkpoint
+from lib.publishing.checkpoint import UNTRAINED, Checkpoint
 from lib.publishing.served import ServedModel
 
 logger = logging.getLogger(__name__)
 
 KEPT = 10
+CANDIDATES = 3
 
 
 @dataclass(frozen=True)
 class Version:
-    """A model on disk: its name, its `notes` (data, metrics, parent, time of publication), and whether it is served."""
+    """A model on disk: its name, its `notes` (data, settings, metrics, parent, time of publication), whether it is
+    served, and whether it is pinned: served whatever is published."""
 
     version: str
     notes: Mapping[str, Any]
     served: bool
+    pinned: bool = False
+
+    @property
+    def kept_back(self) -> str | None:
+        """Why the publish rule did not let it be served; None: it did."""
+        return self.notes.get("kept_back")
 
 
 @dataclass(frozen=True)
@@ -37,61 +45,129 @@ class Versions:
     """The published models of one task, in a folder beside the served weights.
 
     Args:
-        kept: how many published models stay on disk; the served one always does.
+        kept: how many published models stay on disk; the served one always does. candidates: as many of those that
+            the publish rule kept back.
     """
 
     model: ServedModel
     kept: int = KEPT
+    candidates: int = CANDIDATES
 
     @property
     def folder(self) -> Path:
         return self.model.published.with_suffix(".versions")
 
     def publish(self, network: CCSDNetwork, *, name: str, notes: Mapping[str, Any], replaces: str | None = None) -> str:
-        """Keep a model and serve it from the next inference on; returns its version.
+        """Keep a model and serve it from the next inference on, unless another is pinned; returns its version.
 
         Args:
             replaces: a version of the same training that is not worth keeping beside this one.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        published = datetime.now(UTC).isoformat(timespec="seconds")
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".writing-") as temporary:
-            new = Path(temporary, "new.pt")
-            version = checkpoint.save(new, network, name=name, notes={**notes, "published": published})
-            os.replace(new, self._file(version))
-        self._serve(self._file(version))
+        version = self._keep(network, name, notes)
+        if self.pinned() in (None, version):
+            self._serve(self._file(version))
+        else:
+            logger.info("%s is pinned: %s is kept, and not served", self.pinned(), version)
         if replaces not in (None, version):
             self._file(str(replaces)).unlink(missing_ok=True)
-        for file in self._files()[self.kept :]:
-            file.unlink(missing_ok=True)
+        self._forget()
+        return version
+
+    def keep_back(self, network: CCSDNetwork, *, name: str, notes: Mapping[str, Any], reason: str) -> str:
+        """Keep a model as a candidate that is not served, with the reason; returns its version."""
+        version = self._keep(network, name, {**notes, "kept_back": reason})
+        self._forget()
         return version
 
     def known(self) -> list[Version]:
         """The newest publication first, the shipped weights last."""
-        served = self.model.current().version
+        served, pinned = self.model.current().version, self.pinned()
         others = [file for file in (self.model.published, self.model.shipped) if file.exists()]
         read = dict(_readable([*self._files(), *others]))
-        return [Version(version, notes, version == served) for version, notes in read.items()]
+        return [Version(version, notes, version == served, version == pinned) for version, notes in read.items()]
+
+    def find(self, version: str) -> Version:
+        """Raises NotFoundError: it is not kept here."""
+        known = {one.version: one for one in self.known()}
+        if version not in known:
+            raise NotFoundError(f"version {version} is not kept here, expected one of {', '.join(known)}")
+        return known[version]
+
+    def load(self, version: str) -> Checkpoint:
+        """A version's weights. Raises NotFoundError: it is not kept here. InputError: its file is damaged."""
+        current = self.model.current()
+        if current.version == version:
+            return current
+        if version == UNTRAINED:
+            return checkpoint.untrained(self.model.task, self.model.preset)
+        self.find(version)
+        file = self._file(version)
+        return checkpoint.load(file if file.exists() else self.model.shipped, task=self.model.task)
+
+    def pinned(self) -> str | None:
+        """The version that stays served until it is unpinned."""
+        try:
+            return self._pin.read_text().strip() or None
+        except OSError:
+            return None
+
+    def pin(self, version: str) -> None:
+        """Serve a version, and go on serving it whatever is published. Raises as `serve`."""
+        self.unpin()
+        self.serve(version)
+        with replacing(self._pin) as temporary:
+            temporary.write_text(version)
+
+    def unpin(self) -> None:
+        """What is published next is served again."""
+        self._pin.unlink(missing_ok=True)
 
     def serve(self, version: str) -> None:
         """Roll back, or forward, to a version that is kept: the next inference uses it.
 
         Raises:
-            NotFoundError: it is not kept here. InputError: its file is damaged.
+            NotFoundError: it is not kept here. InputError: its file is damaged, or another version is pinned.
         """
+        if self.pinned() not in (None, version):
+            raise InputError(f"version {self.pinned()} is pinned, expected it to be unpinned before another is served")
         if self.model.shipped.exists() and checkpoint.read_notes(self.model.shipped)[0] == version:
             self.model.published.unlink(missing_ok=True)
             return
-        kept = {file.stem: file for file in self._files()}
-        if version not in kept:
-            known = ", ".join(v.version for v in self.known())
-            raise NotFoundError(f"version {version} is not kept here, expected one of {known}")
-        checkpoint.load(kept[version], task=self.model.task)
-        self._serve(kept[version])
+        file = {file.stem: file for file in self._files()}.get(version)
+        if file is None:
+            self.find(version)  # the published weights themselves, of a release without a folder of versions
+            return
+        checkpoint.load(file, task=self.model.task)
+        self._serve(file)
+
+    def _keep(self, network: CCSDNetwork, name: str, notes: Mapping[str, Any]) -> str:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.folder)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        new = temporary_beside(self.folder / "new.pt")
+        version = checkpoint.save(new, network, name=name, notes={**notes, "published": now})
+        if "kept_back" in notes and self._file(version).exists():  # training changed nothing
+            new.unlink()
+        else:
+            os.replace(new, self._file(version))
+        return version
+
+    def _forget(self) -> None:
+        """Remove the oldest of what is more than shall be kept."""
+        read = {file: dict(_readable([file])) for file in self._files()}
+        candidates = [file for file, one in read.items() if any("kept_back" in notes for notes in one.values())]
+        published = [file for file in read if file not in candidates]
+        for file in [*published[self.kept :], *candidates[self.candidates :]]:
+            if file.stem != self.pinned():
+                file.unlink(missing_ok=True)
 
     def _serve(self, file: Path) -> None:
         with replacing(self.model.published) as temporary:
             shutil.copyfile(file, temporary)
+
+    @property
+    def _pin(self) -> Path:
+        return self.folder / "pinned"
 
     def _file(self, version: str) -> Path:
         return self.folder / f"{version}.pt"

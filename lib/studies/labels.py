@@ -120,10 +120,7 @@ def _said(
     `idx` is the value; where the file has others, the segments in that order are 1, 2, ... (3D Slicer counts segments
     that it leaves out of the file). Segments that nobody drew in may have any name.
     """
-    try:
-        by_value = {int(s["idx"]): str(s["name"]) for s in segments}
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"label_info is {segments!r}, expected a list of name and idx") from None
+    by_value = _named(segments)
     found = {int(v) for v in np.unique(values)} - {0}
     if not found <= set(by_value):
         by_value = dict(enumerate((by_value[idx] for idx in sorted(by_value)), start=1))
@@ -133,6 +130,23 @@ def _said(
     if unknown:
         raise InputError(f"label {file} has the segment {unknown[0]!r}, expected names from {', '.join(names)}")
     return {0: 0, **{value: spelled[plain_name(name)] for value, name in drawn.items()}}
+
+
+def listed_values(segments: Sequence[Mapping[str, Any]], names: Mapping[str, int]) -> set[int]:
+    """The task's values of the segments that a client lists, drawn in or not; segments of other names do not count.
+
+    Raises:
+        InputError: not a list of names and values.
+    """
+    spelled = {plain_name(name): value for name, value in names.items()}
+    return {spelled[plain_name(name)] for name in _named(segments).values() if plain_name(name) in spelled}
+
+
+def _named(segments: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    try:
+        return {int(s["idx"]): str(s["name"]) for s in segments}
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"label_info is {segments!r}, expected a list of name and idx") from None
 
 
 def _translated(

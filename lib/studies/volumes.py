@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +13,7 @@ from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from lib.errors import InputError
+from lib.files import replacing
 from lib.studies.dicom_volume import read_series, series_grid
 from lib.studies.grid import GRID_TOLERANCE, MAX_VOXELS, Grid, Volume, checked_affine, checked_shape
 from lib.studies.nrrd_file import nrrd_grid, nrrd_values
@@ -161,19 +160,12 @@ def write_volume(path: Path, data: NDArray[np.generic], grid: Grid, *, like: Pat
         like: image on the same grid whose header says where voxels are. Where its qform and sform differ, readers
             differ in which they take: with the same two, they put `data` where they put the image.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=".nii.gz")
-    os.close(handle)
-    try:
-        image = nib.nifti1.Nifti1Image(data, grid.affine)
-        image.header.set_xyzt_units("mm")
-        if like is not None:
-            _place_like(image, like)
+    image = nib.nifti1.Nifti1Image(data, grid.affine)
+    image.header.set_xyzt_units("mm")
+    if like is not None:
+        _place_like(image, like)
+    with replacing(path) as temporary:
         nib.loadsave.save(image, temporary)
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _place_like(image: nib.nifti1.Nifti1Image, like: Path) -> None:

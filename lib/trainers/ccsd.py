@@ -1,189 +1,153 @@
-"""The train task `ccsd`: saved labels -> cases -> training loop -> validation -> published weights."""
+"""The train task `ccsd`: saved labels -> snapshot -> training loop -> validation -> publish rule -> version."""
 
 from __future__ import annotations
 
-import copy
-import json
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.others.generic import device_list
 
-from lib.ccsd.task import Task
 from lib.devices import read_device
 from lib.errors import InputError
-from lib.evaluation.subsets15 import table
-from lib.files import replacing
-from lib.publishing.checkpoint import UNTRAINED
 from lib.publishing.served import ServedModel
-from lib.publishing.versions import Versions
-from lib.studies.study import Study, study_of
-from lib.training.cases import Case, load_case
-from lib.training.config import TrainConfig
-from lib.training.loop import Epoch, describe, train, validate
+from lib.trainers.job import Job, learn
+from lib.trainers.records import read_json
+from lib.trainers.settings import DEFAULTS, Wanted, read_wanted
+from lib.trainers.snapshot import Prepared, prepare_entries, take_snapshot
+from lib.trainers.validation import choose_validation
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS: dict[str, Any] = {
-    "max_epochs": 10,
-    "max_minutes": 0.0,
-    "steps": 20,
-    "patch": 128,
-    "train_batch_size": 1,
-    "learning_rate": 0.0005,
-    "val_split": 0.2,
-    "seed": 0,
-}
-
 
 class CCSDTrainTask(TrainTask):
-    """Continues from the served weights with the full CCSD loss on every study that has a final label."""
+    """Continues from the served weights with the full CCSD loss on every study that has a final label.
 
-    def __init__(self, model: ServedModel, *, stats_file: Path) -> None:
+    Args:
+        folder: of what trainings need between them: snapshot, validation list, prepared studies, state.
+        replay: a folder of labelled studies that the weights know already, to be trained on with the users' ones.
+    """
+
+    def __init__(self, model: ServedModel, *, folder: Path, stats_file: Path, replay: Path | None = None) -> None:
         super().__init__("Train CCSD on the saved labels, from the current weights")
         self.model = model
+        self.folder = folder
         self.stats_file = stats_file
+        self.replay = replay
 
     def config(self) -> dict[str, Any]:
         return {**DEFAULTS, "device": device_list()}
 
     def stats(self) -> dict[str, Any]:
-        """What the last training wrote: version, validation Dice by subset, `history` of all its epochs."""
-        try:
-            stats: dict[str, Any] = json.loads(self.stats_file.read_text())
-        except (OSError, ValueError):
-            return {}
-        return stats
+        """What the last training wrote: version, validation Dice by subset, `history` of all its epochs, `outcome`."""
+        return read_json(self.stats_file)
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """Train, publish what is not worse than the start, and return the stats.
+        """Train, publish what passes the publish rule, and return the stats.
 
         Raises:
-            InputError: a parameter is wrong, no label is saved, or a study cannot be read.
+            InputError: a parameter is wrong, no label is saved, no study can be used, or another training is running.
+            DivergedError: the loss is no longer a number.
         """
-        config = read_config(request)
+        wanted = read_wanted(request)
         device = read_device(request.get("device"))
+        with self._alone():
+            torch.set_num_threads(wanted.threads or max(1, (os.cpu_count() or 2) // 2))
+            ready, left_out = self._ready(datastore)
+            job = self._plan(wanted, device, ready, left_out)
+            logger.info("training on %s, validating on %s", job.facts["training"], job.facts["validation"])
+            logger.info("settings: %s", job.facts["config"])
+            count = _processes(wanted, device)
+            if count > 1:
+                logger.info("training with %d processes", count)
+                torch.multiprocessing.spawn(learn, args=(count, job), nprocs=count)
+            else:
+                learn(0, 1, job)
+        return self.stats()
+
+    def _ready(self, datastore: Datastore) -> tuple[list[Prepared], dict[str, str]]:
+        """The snapshot of this training, prepared, and what is left out."""
         rows = datastore.datalist()
         if not rows:
             raise InputError("no label with the tag final is saved, expected at least one labelled study to train on")
-        task = self.model.task
-        cases = [load_case(study, label, task, image=image) for study, label, image in latest_labels(rows, task)]
-        training, validation = split(cases, share=_share(request))
-        start = self.model.current()
-        logger.info("training on %s, validating on %s", [c.id for c in training], [c.id for c in validation])
-        logger.info("settings: %s", asdict(config))
-        publisher = _Publisher(self.model, self.stats_file, training, validation, config, parent=start.version)
-        network = copy.deepcopy(start.network)  # the served one answers meanwhile
-        publisher.begin(validate(network, validation))
-        train(network, training, validation, config, device=device, on_epoch=publisher.see)
-        return self.stats()
+        entries = take_snapshot(rows, self.model.task, self.folder, replay=self.replay)
+        ready, left_out = prepare_entries(entries, self.model.task, self.folder / "cases")
+        if not any(not one.earlier for one in ready):
+            raise InputError(f"none of the labelled studies can be used: {'; '.join(left_out.values())}")
+        return ready, left_out
 
-
-def read_config(request: Mapping[str, Any]) -> TrainConfig:
-    """The request's known keys -> settings. Raises InputError naming a value that cannot be used."""
-    values = {**DEFAULTS, **{k: request[k] for k in DEFAULTS if request.get(k) is not None}}
-    try:
-        minutes = float(values["max_minutes"])
-        return TrainConfig(
-            max_epochs=int(values["max_epochs"]),
-            max_minutes=minutes or None,
-            steps=int(values["steps"]),
-            patch=int(values["patch"]),
-            batch=int(values["train_batch_size"]),
-            learning_rate=float(values["learning_rate"]),
-            seed=int(values["seed"]),
+    def _plan(self, wanted: Wanted, device: torch.device, ready: list[Prepared], left_out: dict[str, str]) -> Job:
+        """Which studies train, which validate, from which weights; the same again if the training is to be resumed."""
+        current = self.model.current()
+        own = [one for one in ready if not one.earlier]
+        listed = choose_validation(
+            [one.id for one in own],
+            self.folder / "validation.txt",
+            share=wanted.val_split,
+            trained=current.notes.get("training") or (),
         )
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"a training parameter is not a number ({error}), found {values}") from None
-
-
-def latest_labels(rows: Sequence[Mapping[str, Any]], task: Task) -> list[tuple[Study, Path, Path]]:
-    """Datastore rows -> one (study, label, image that it was drawn on) a study: the newest label counts."""
-    newest: dict[tuple[Path, str], tuple[float, Study, Path, Path]] = {}
-    for row in rows:
-        image = Path(row["image"])
-        study = study_of(image, task.modalities)
-        key = (image.parent, study.id)
-        stamp = float(row.get("ts", 0))
-        if key not in newest or stamp >= newest[key][0]:
-            newest[key] = (stamp, study, Path(row["label"]), image)
-    return [found[1:] for found in newest.values()]
-
-
-def split(cases: Sequence[Case], *, share: float) -> tuple[list[Case], list[Case]]:
-    """(training, validation): the last `share` of the studies by id; with too few to spare one, both are all of them
-    (validation then shows only that the studies are being learned)."""
-    ordered = sorted(cases, key=lambda c: c.id)
-    held_out = int(len(ordered) * share)
-    if held_out == 0:
-        return ordered, ordered
-    return ordered[:-held_out], ordered[-held_out:]
-
-
-def _share(request: Mapping[str, Any]) -> float:
-    value = request.get("val_split", DEFAULTS["val_split"])
-    try:
-        share = float(value)
-    except (TypeError, ValueError):
-        share = -1.0
-    if not 0 <= share <= 0.9:
-        raise InputError(f"val_split is {value!r}, expected 0 to 0.9")
-    return share
-
-
-@dataclass
-class _Publisher:
-    """Publishes an epoch's weights when their mean validation Dice is not below the best so far (the start counts)."""
-
-    model: ServedModel
-    stats_file: Path
-    training: Sequence[Case]
-    validation: Sequence[Case]
-    config: TrainConfig
-    parent: str
-    best: float = float("-inf")
-    version: str | None = None
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def begin(self, dice: dict[int, torch.Tensor]) -> None:
-        score = float(torch.stack(list(dice.values())).mean())
-        logger.info("start: version %s, mean validation Dice %.4f", self.parent, score)
-        if self.parent != UNTRAINED:  # random weights may overlap by chance, anything trained replaces them
-            self.best = score
-        self.history = [{"epoch": 0, "losses": {}, "score": score}]
-        self._write({})
-
-    def see(self, epoch: Epoch) -> None:
-        logger.info(describe(epoch, epoch.network))
-        self.history.append({"epoch": epoch.index, "losses": epoch.losses, "score": epoch.score})
-        if epoch.score is None or epoch.validation is None:
-            return
-        notes = {**self._data(), "epoch": epoch.index, "dice": table(epoch.validation, self.model.task)}
-        if epoch.score >= self.best:
-            self.best = epoch.score
-            versions = Versions(self.model)
-            self.version = versions.publish(epoch.network, name="ccsd", notes=notes, replaces=self.version)
-            logger.info("published %s, mean validation Dice %.4f", self.version, epoch.score)
-        self._write({**notes, "version": self.version, "losses": epoch.losses, "score": epoch.score, "best": self.best})
-
-    def _data(self) -> dict[str, Any]:
-        return {
-            "parent": self.parent,
-            "training": [c.id for c in self.training],
-            "validation": [c.id for c in self.validation],
-            "config": asdict(self.config),
+        validation = [one for one in own if one.id in listed] or own
+        training = [one for one in ready if one.id not in listed] or own
+        known = set((current.notes.get("data") or {}).values())
+        facts = {
+            "parent": current.version,
+            "training": [one.id for one in training],
+            "validation": [one.id for one in validation],
+            "held_out": bool(listed),
+            "data": {one.id: one.digest for one in ready},
+            "left_out": left_out,
+            "config": {**asdict(wanted.train), "rule": asdict(wanted.rule), "new_share": wanted.new_share},
         }
+        return Job(
+            published=self.model.published,
+            shipped=self.model.shipped,
+            task=self.model.task,
+            preset=self.model.preset,
+            stats_file=self.stats_file,
+            state_file=self.folder / "run.pt",
+            training=training,
+            validation=validation,
+            weights=_weights(training, known, wanted.new_share),
+            config=wanted.train,
+            rule=wanted.rule,
+            gpu_memory=wanted.gpu_memory,
+            device=device,
+            facts=facts,
+        )
 
-    def _write(self, stats: Mapping[str, Any]) -> None:
-        for_slicer = {"total_epochs": self.config.max_epochs, "best_metric": max(h["score"] or 0 for h in self.history)}
-        content = {**self._data(), "epoch": 0, **stats, "history": self.history, **for_slicer}
-        with replacing(self.stats_file) as temporary:
-            temporary.write_text(json.dumps(content, indent=1))
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One training at a time on these weights, whichever server started it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / "lock", timeout=0)
+        try:
+            with lock:
+                yield
+        except Timeout:
+            raise InputError("another training is running on these weights, expected it to be over") from None
+
+
+def _weights(training: list[Prepared], known: set[str], new_share: float) -> list[float]:
+    """How often each study is drawn: those that the weights have not seen make up `new_share` of the crops."""
+    new = [one.digest not in known and not one.earlier for one in training]
+    count = sum(new)
+    if count in (0, len(new)) or new_share in (0.0, 1.0):
+        return [1.0] * len(new)
+    return [new_share / count if fresh else (1 - new_share) / (len(new) - count) for fresh in new]
+
+
+def _processes(wanted: Wanted, device: torch.device) -> int:
+    """How many train together: one a GPU; on the CPU as many as MONAI Label's `gpus` names, for tests of it."""
+    if not wanted.multi_gpu:
+        return 1
+    if device.type == "cuda":
+        return torch.cuda.device_count()
+    return len(os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(","))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from lib.training.cases import Case, load_case
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # raise it when preparation changes, so that older caches are not used
+FORMAT = 2  # raise it when preparation changes, so that older caches are not used
 
 
 def load_cases(studies: Sequence[Study], task: Task, *, cache: Path | None = None) -> list[Case]:
@@ -37,30 +38,50 @@ def load_cases(studies: Sequence[Study], task: Task, *, cache: Path | None = Non
     if not labelled:
         raise InputError(f"none of the {len(studies)} studies has a label, expected at least one")
     bar = tqdm(labelled, desc="preparing", unit="study", disable=None)
-    return [load_case(s, y, task) if cache is None else _cached(s, y, task, cache) for s, y in bar]
+    return [load_case(s, y, task) if cache is None else load_cached(s, y, task, cache) for s, y in bar]
 
 
-def _cached(study: Study, label: Path, task: Task, folder: Path) -> Case:
-    path = folder / f"{study.id}-{_key(study, label, task)}.pt"
+def load_cached(
+    study: Study,
+    label: Path,
+    task: Task,
+    folder: Path,
+    *,
+    image: Path | None = None,
+    drawn: Collection[str] | None = None,
+) -> Case:
+    """As `load_case`, decoded and prepared once, then mapped from a file in `folder`."""
+    path = cached_file(study, label, task, folder, image=image, drawn=drawn)
     if not path.exists():
-        case = load_case(study, label, task)
+        case = load_case(study, label, task, image=image, drawn=drawn)
         with replacing(path) as temporary:
-            torch.save(
-                {"volumes": case.volumes, "label": case.label, "available": case.available, "tumour": case.tumour},
-                temporary,
-            )
-    content = torch.load(path, mmap=True, weights_only=True)
-    return Case(study.id, content["volumes"], content["label"], int(content["available"]), content["tumour"])
+            torch.save({f.name: getattr(case, f.name) for f in fields(Case)}, temporary)
+    return read_cached(path)
 
 
-def _key(study: Study, label: Path, task: Task) -> str:
-    """Changes with the files (name, size, time of change), the task and the format."""
+def read_cached(file: Path) -> Case:
+    """A case that `load_cached` left in `cached_file`, mapped into memory."""
+    return Case(**torch.load(file, mmap=True, weights_only=True))
+
+
+def cached_file(
+    study: Study,
+    label: Path,
+    task: Task,
+    folder: Path,
+    *,
+    image: Path | None = None,
+    drawn: Collection[str] | None = None,
+) -> Path:
+    """Its name changes with the files (name, size, time of change), the task and the format."""
     files = {m: (*_stamp(s.path), s.channel) for m, s in study.sources.items()}
     values = [dict(task.labels), dict(task.aliases), dict(task.label_names)]
     described = description_of(label)
     stamps = [_stamp(label), _stamp(described) if described else None]
-    content = [FORMAT, files, stamps, task.modalities, task.spacing, values]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    drawn_on = [str(image) if image else None, sorted(drawn) if drawn is not None else None]
+    content = [FORMAT, files, stamps, drawn_on, task.modalities, task.spacing, values]
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    return folder / f"{study.id}-{key}.pt"
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Case:
         label: (d, h, w) uint8.
         available: the subset of modalities it has.
         tumour: (K, 3) voxel indices of (a sample of) the tumour.
+        drawn: boolean (R,), the regions that the label knows.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Case:
     label: Tensor
     available: int
     tumour: Tensor
+    drawn: Tensor
 
     @property
     def present(self) -> Tensor:
@@ -45,11 +47,14 @@ class Case:
         return torch.tensor([bool(self.available >> m & 1) for m in range(self.volumes.shape[0])])
 
 
-def load_case(study: Study, label: Path, task: Task, *, image: Path | None = None) -> Case:
+def load_case(
+    study: Study, label: Path, task: Task, *, image: Path | None = None, drawn: Collection[str] | None = None
+) -> Case:
     """Read and prepare a study and its label; a raw study is brought to common space, its label with it.
 
     Args:
         image: that the label was drawn on (None: the first on the label's grid).
+        drawn: the regions that the label knows (None: all).
 
     Raises:
         InputError: an unreadable file, another grid, or label values that the task does not have.
@@ -60,7 +65,12 @@ def load_case(study: Study, label: Path, task: Task, *, image: Path | None = Non
     tumour = torch.nonzero(label_map)
     every = max(1, len(tumour) // 20000)
     return Case(
-        study.id, prepared.volumes.half(), label_map, subsets.from_present(prepared.present), tumour[::every].short()
+        study.id,
+        prepared.volumes.half(),
+        label_map,
+        subsets.from_present(prepared.present),
+        tumour[::every].short(),
+        torch.tensor([drawn is None or region in drawn for region in task.regions]),
     )
 
 
@@ -85,17 +95,28 @@ def crop(
     return sampled, labels[0, 0].round().long()
 
 
-def batches(cases: Sequence[Case], *, steps: int, batch: int, generator: torch.Generator) -> list[list[Case]]:
-    """`steps` batches, each of studies with the same modalities available (they share one encoder pass)."""
-    groups: dict[int, list[Case]] = {}
-    for case in cases:
-        groups.setdefault(case.available, []).append(case)
+def batches(
+    cases: Sequence[Case],
+    *,
+    steps: int,
+    batch: int,
+    generator: torch.Generator,
+    weights: Sequence[float] | None = None,
+) -> list[list[Case]]:
+    """`steps` batches, each of studies with the same modalities available (they share one encoder pass).
+
+    Args:
+        weights: how often each case is drawn, in proportion (None: all alike).
+    """
+    often = torch.tensor(weights if weights is not None else [1.0] * len(cases))
+    groups: dict[int, list[int]] = {}
+    for index, case in enumerate(cases):
+        groups.setdefault(case.available, []).append(index)
     chosen = []
-    for _ in range(steps):
-        first = cases[int(torch.randint(len(cases), (1,), generator=generator))]
-        group = groups[first.available]
-        rest = torch.randint(len(group), (batch - 1,), generator=generator).tolist()
-        chosen.append([first, *[group[i] for i in rest]])
+    for first in torch.multinomial(often, steps, replacement=True, generator=generator).tolist():
+        group = groups[cases[first].available]
+        rest = torch.multinomial(often[group], batch - 1, replacement=True, generator=generator) if batch > 1 else ()
+        chosen.append([cases[first], *[cases[group[int(i)]] for i in rest]])
     return chosen
 
 

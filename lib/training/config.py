@@ -28,6 +28,7 @@ class TrainConfig:
         mask_share: share of steps whose studies are given with a random subset of their modalities only.
         validate_every: epochs between validations.
         average: decay of the exponential moving average of the weights, which is what is validated and published.
+        keep: share of the weights that the run started from in what is validated and published, against forgetting.
         precision: of the forward pass; "bfloat16" is mixed precision by autocast.
         seed: of crops, augmentation and subsets.
     """
@@ -46,6 +47,7 @@ class TrainConfig:
     mask_share: float = 0.0
     validate_every: int = 1
     average: float = 0.99
+    keep: float = 0.0
     precision: Precision = "float32"
     seed: int = 0
     losses: LossConfig = field(default_factory=LossConfig)
@@ -61,7 +63,8 @@ class TrainConfig:
         for name in ("tumour_share", "mask_share", "large_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected 0 to 1")
-        if not 0 <= self.average < 1:
-            raise InputError(f"average is {self.average}, expected 0 up to but not 1")
+        for name in ("average", "keep"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}, expected 0 up to but not 1")
         if self.precision not in get_args(Precision):
             raise InputError(f"precision is {self.precision!r}, expected one of {', '.join(get_args(Precision))}")

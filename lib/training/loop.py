@@ -28,7 +28,7 @@ class Epoch:
         index: from 1; progress: share of the run that is done; learning_rate: of its last step.
         losses: mean of each loss term over the epoch's steps.
         validation: mean Dice (R,) by subset, or None in an epoch without validation.
-        network: the averaged weights, in evaluation mode.
+        network: the weights to publish (averaged), in evaluation mode.
         state: everything a resumed run needs to go on as if it had not stopped.
     """
 
@@ -45,7 +45,7 @@ class Epoch:
         """Mean validation Dice over subsets and regions."""
         if self.validation is None:
             return None
-        return float(torch.stack(list(self.validation.values())).mean())
+        return mean_dice(self.validation)
 
 
 def train(
@@ -57,12 +57,14 @@ def train(
     device: torch.device,
     on_epoch: Callable[[Epoch], None],
     on_step: Callable[[dict[str, float]], None] = lambda _: None,
+    weights: Sequence[float] | None = None,
     resume: Mapping[str, Any] | None = None,
     processes: Processes = SINGLE,
 ) -> None:
     """Train `network` in place; `on_epoch` sees every epoch's result and keeps what it wants.
 
     Args:
+        weights: how often each case is drawn, in proportion (None: all alike).
         resume: the state that an earlier run's last epoch gave; with the same settings (and no time limit) the result
             is that of a run which was never stopped.
         processes: the processes that train together; validation is done in the first alone.
@@ -80,7 +82,8 @@ def train(
         run.epoch += 1
         sums: dict[str, float] = {}
         count = 0
-        for studies in batches(cases, steps=config.steps, batch=config.batch, generator=run.generator):
+        drawn = batches(cases, steps=config.steps, batch=config.batch, generator=run.generator, weights=weights)
+        for studies in drawn:
             values = run.step(studies)
             on_step(values)
             sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
@@ -90,17 +93,24 @@ def train(
         progress, state = run.progress, run.state()
         scored = progress >= 1 or run.epoch % config.validate_every == 0
         if processes.rank == 0:
-            dice = validate(run.averaged, validation) if scored and validation else None
+            candidate = run.candidate()
+            dice = validate(candidate, validation) if scored and validation else None
             losses = {k: v / count for k, v in sums.items()}
-            on_epoch(Epoch(run.epoch, progress, run.learning_rate, losses, dice, run.averaged, state))
+            on_epoch(Epoch(run.epoch, progress, run.learning_rate, losses, dice, candidate, state))
         processes.wait()
 
 
 def validate(network: CCSDNetwork, cases: Sequence[Case]) -> dict[int, Tensor]:
     """Mean Dice (R,) over the cases, for the whole lattice of each case, from one window a case: the quickest way."""
     window = WindowConfig(edge=None)
-    results = [dice_by_subset(network, case.volumes.float(), case.present, case.label, window=window) for case in cases]
-    return mean_over(results)
+    return mean_over(
+        [dice_by_subset(network, c.volumes.float(), c.present, c.label, drawn=c.drawn, window=window) for c in cases]
+    )
+
+
+def mean_dice(dice: Mapping[int, Tensor]) -> float:
+    """Over subsets and the regions that are known; `dice`: (R,) by subset."""
+    return float(torch.stack(list(dice.values())).nanmean())
 
 
 def describe(epoch: Epoch, network: CCSDNetwork) -> str:
@@ -112,6 +122,6 @@ def describe(epoch: Epoch, network: CCSDNetwork) -> str:
     whole = max(epoch.validation, key=subsets.size)
     regions = network.task.regions
     best = " ".join(f"{r}={float(v):.3f}" for r, v in zip(regions, epoch.validation[whole], strict=True))
-    mean = torch.stack(list(epoch.validation.values())).mean(dim=0)
+    mean = torch.stack(list(epoch.validation.values())).nanmean(dim=0)
     average = " ".join(f"{r}={float(v):.3f}" for r, v in zip(regions, mean, strict=True))
     return f"{line} validation Dice: all modalities {best}; mean of {len(epoch.validation)} subsets {average}"

@@ -33,10 +33,19 @@ class Objective(nn.Module):
         self.config = config
         self.generator = generator
 
-    def forward(self, volumes: Tensor, regions: Tensor, present: Tensor, progress: float) -> dict[str, Tensor]:
+    def forward(
+        self, volumes: Tensor, regions: Tensor, drawn: Tensor, present: Tensor, progress: float
+    ) -> dict[str, Tensor]:
         """Arguments and result as `lib.ccsd.losses.objective`."""
         terms = objective(
-            self.network, volumes, regions, present, self.config, progress=progress, generator=self.generator
+            self.network,
+            volumes,
+            regions,
+            present,
+            self.config,
+            progress=progress,
+            generator=self.generator,
+            drawn=drawn,
         )
         return dict(terms)
 
@@ -56,6 +65,7 @@ class Run:
         self.processes = processes
         self.network = network.place(device)
         self.averaged = copy.deepcopy(network).eval()
+        self._start = copy.deepcopy(network).eval() if config.keep else None
         self.generator = torch.Generator().manual_seed(config.seed + processes.rank)
         self.objective = processes.wrap(Objective(network, config.losses, self.generator))
         self.optimiser = torch.optim.AdamW(
@@ -75,6 +85,17 @@ class Run:
             return min(1.0, by_steps)
         by_time = self.processes.agree(self._seconds() / (60 * config.max_minutes))
         return min(1.0, max(by_steps, by_time))
+
+    @torch.no_grad()
+    def candidate(self) -> CCSDNetwork:
+        """What is validated and published: the averaged weights, with `keep` of those that the run started from
+        (averaging in weight space as WiSE-FT, arXiv 2109.01903)."""
+        if self._start is None:
+            return self.averaged
+        mixed = copy.deepcopy(self.averaged)
+        for value, start in zip(mixed.parameters(), self._start.parameters(), strict=True):
+            value.lerp_(start, self.config.keep)
+        return mixed
 
     def state(self) -> dict[str, Any]:
         """Plain tensors and numbers, loadable with `weights_only=True`."""
@@ -109,11 +130,12 @@ class Run:
         config, progress = self.config, self.progress
         self._set_learning_rate(progress)
         volumes, regions = self._crops(studies)
+        drawn = torch.stack([case.drawn for case in studies]).to(self.device)
         has = self.mask(studies[0].present)
         mixed = torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
         self.network.train()
         with mixed:
-            terms = self.objective(volumes, regions, has, progress)
+            terms = self.objective(volumes, regions, drawn, has, progress)
         values = dict(zip(terms, torch.stack(list(terms.values())).detach().tolist(), strict=True))
         if not math.isfinite(values["total"]):
             raise DivergedError(f"the loss became {values['total']}, training stopped and the earlier weights stay")

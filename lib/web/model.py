@@ -15,7 +15,7 @@ from lib.web.slices import legend
 
 def served(version: str, notes: Mapping[str, Any], task: Task) -> dict[str, Any]:
     """The served model with its table, and the robustness curve that follows from it."""
-    rows = notes.get("dice") or []
+    rows = [r for r in notes.get("dice") or () if all(g in r for g in task.regions)]
     sizes = by_size(rows, task)
     whole = len(task.modalities) in sizes
     return {
@@ -45,9 +45,10 @@ def listed(versions: Sequence[Version], task: Task) -> list[dict[str, Any]]:
     """One entry a version; `mean`: Dice over subsets and regions."""
     found = []
     for one in versions:
-        rows = one.notes.get("dice") or []
-        mean = fmean(r[g] for r in rows for g in task.regions) if rows else None
-        found.append({"version": one.version, "served": one.served, "mean": mean, **_data(one.notes)})
+        values = [r[g] for r in one.notes.get("dice") or () for g in task.regions if g in r]
+        mean = fmean(values) if values else None
+        state = {"served": one.served, "pinned": one.pinned, "kept_back": one.kept_back}
+        found.append({"version": one.version, **state, "mean": mean, **_data(one.notes)})
     return found
 
 

@@ -17,11 +17,9 @@ import monailabel.endpoints
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response, StreamingResponse
 from monailabel.config import settings
-from monailabel.endpoints import train
 from monailabel.endpoints.user.auth import RBAC
-from monailabel.interfaces.utils.app import app_instance
 
-from lib.errors import InputError, NotFoundError, ServerAwayError
+from lib.errors import NotFoundError, ServerAwayError
 
 VIEWER = Path(monailabel.endpoints.__file__).parent / "static" / "ohif"
 SCRIPT = f'<script src="{settings.MONAI_LABEL_API_STR}/ccsd/static/ohif.js"></script>'
@@ -55,18 +53,6 @@ def viewer(request: Request, path: str) -> Response:
     here = f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}/"
     page.headers.append("set-cookie", f"{COOKIE}={quote(here, safe='')}; Path=/ohif; SameSite=Lax")
     return page
-
-
-@router.post("/train/", include_in_schema=False, dependencies=[Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))])
-def update_model(params: dict[str, Any] | None = None) -> Any:
-    """The panel's Update Model: as MONAI Label's, but what the training process would soon end with is said at once.
-
-    Raises:
-        InputError: there is nothing to train on.
-    """
-    if not app_instance().datastore().get_labeled_images("final"):
-        raise InputError("no label with the tag final is saved, expected at least one labelled study to train on")
-    return train.run(params)
 
 
 @router.get("/proxy/dicom/{path:path}", include_in_schema=False)

@@ -7,16 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from monailabel.config import settings
-from monailabel.endpoints.user.auth import RBAC, User
+from monailabel.endpoints.user.auth import User
 from monailabel.interfaces.utils.app import app_instance
 from monailabel.utils.async_tasks.task import AsyncTask
 from pydantic import BaseModel
 
 from lib.errors import NotFoundError
 from lib.infers.answer import volumes
+from lib.publishing.compare import compare
 from lib.publishing.versions import Versions
 from lib.studies.labels import read_label
 from lib.web import model, slices, studies
@@ -24,8 +25,8 @@ from lib.web.openapi import BUSY, ERRORS
 from lib.web.recent import Recent
 from lib.web.routes import USER, in_turn
 from lib.web.slices import Layer
+from lib.web.training import ADMIN, with_outcome
 
-ADMIN = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))
 FILES = {f"{f.parent.name}/{f.name}": f for f in Path(__file__).with_name("static").iterdir()}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -141,10 +142,26 @@ def list_versions() -> Any:
     return {"versions": model.listed(Versions(config.model).known(), config.task)}
 
 
+@data.get("/versions/compare")
+def compare_versions(first: str, second: str) -> Any:
+    """Dice by subset, data and settings of two versions, side by side."""
+    config = _config()
+    versions = Versions(config.model)
+    return compare(versions.find(first), versions.find(second), config.task)
+
+
 @data.post("/versions/{version}", dependencies=[ADMIN])
-def serve_version(version: str) -> Any:
-    """Roll back, or forward."""
-    Versions(_config().model).serve(version)
+def serve_version(version: str, pin: bool = False) -> Any:
+    """Roll back, or forward. With `pin` it stays served whatever trainings publish, until it is unpinned."""
+    versions = Versions(_config().model)
+    versions.pin(version) if pin else versions.serve(version)
+    return list_versions()
+
+
+@data.delete("/versions/pin", dependencies=[ADMIN])
+def unpin_version() -> Any:
+    """From now on the newest publication is served again."""
+    Versions(_config().model).unpin()
     return list_versions()
 
 
@@ -152,7 +169,8 @@ def serve_version(version: str) -> Any:
 def show_training() -> Any:
     """The last training of this server (None: none yet), and what it wrote of its epochs."""
     task, _ = AsyncTask.status("train")
-    state = {k: task.get(k) for k in ("status", "start_ts", "end_ts")} if task else None
+    told = with_outcome(task) if task else {}
+    state = {k: told.get(k) for k in ("status", "start_ts", "end_ts", "outcome")} if task else None
     lines = [str(line) for line in task.get("details", ())] if task else []
     return {"task": state, "lines": lines, "stats": _config().trainer().stats()}
 

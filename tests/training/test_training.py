@@ -109,7 +109,7 @@ def test_a_plain_crop_of_the_whole_case_is_the_case(case: Case) -> None:
 
 
 def test_batches_never_mix_studies_with_different_modalities(case: Case) -> None:
-    poorer = Case("poorer", case.volumes, case.label, 0b0011, case.tumour)
+    poorer = Case("poorer", case.volumes, case.label, 0b0011, case.tumour, case.drawn)
     chosen = batches([case, poorer], steps=40, batch=3, generator=torch.Generator().manual_seed(0))
     assert {b[0].available for b in chosen} == {0b1111, 0b0011}
     assert all(len({c.available for c in b}) == 1 for b in chosen)

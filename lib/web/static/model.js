@@ -1,6 +1,6 @@
 // The served model: its table as a heat map, its robustness curve, its versions.
 
-import { json, post } from "./api.js";
+import { ask, json, post } from "./api.js";
 import { lineChart } from "./chart.js";
 import { attempt, byId, el, fill, number, say } from "./dom.js";
 
@@ -11,7 +11,7 @@ export async function showModel() {
     el("div", { class: "columns" },
       el("div", { class: "panel" }, heatMap(model)),
       el("div", { class: "panel" }, curve(model), about(model))),
-    el("div", { class: "panel" }, versionTable(versions)));
+    el("div", { class: "panel" }, versionTable(versions), comparison(versions)));
 }
 
 function heatMap(model) {
@@ -92,7 +92,9 @@ function versionTable(versions) {
       el("td", {}, one.parent ? el("code", {}, one.parent) : "–"),
       el("td", { class: "figure" }, `${one.training.length} + ${one.validation.length}`),
       el("td", { class: "figure" }, number(one.mean)),
-      el("td", {}, one.served ? el("b", {}, "● served") : rollBack(one.version))));
+      el("td", {}, one.served ? el("b", {}, one.pinned ? "● served, pinned" : "● served") : null,
+        one.kept_back ? el("p", { class: "kept-back" }, `Candidate, not served: ${one.kept_back}`) : null,
+        el("span", { class: "buttons" }, buttons(one)))));
   return [
     el("h2", {}, "Versions"),
     el("p", { class: "quiet" }, "studies: trained on + validated on. Means are comparable only on the same studies."),
@@ -103,12 +105,67 @@ function versionTable(versions) {
   ];
 }
 
-function rollBack(version) {
-  const serve = async () => {
-    if (!window.confirm(`Serve ${version} from the next inference on?`)) return;
-    await post(`data/versions/${encodeURIComponent(version)}`, {});
-    await showModel();
-    say(`${version} is served.`);
+function buttons(one) {
+  const at = `data/versions/${encodeURIComponent(one.version)}`;
+  const button = (text, question, act, said) =>
+    el("button", {
+      type: "button",
+      onclick: () => attempt(async () => {
+        if (!window.confirm(question)) return;
+        await act();
+        await showModel();
+        say(said);
+      }),
+    }, text);
+  const serve = button(one.kept_back ? "Serve this all the same" : "Roll back to this",
+    `Serve ${one.version} from the next inference on?`, () => post(at, {}), `${one.version} is served.`);
+  const pin = button("Pin", `Serve ${one.version} whatever trainings publish?`,
+    () => post(`${at}?pin=true`, {}), `${one.version} is served and pinned.`);
+  const unpin = button("Unpin", "Serve the next publication again?",
+    () => ask("data/versions/pin", { method: "DELETE" }), "The next publication will be served.");
+  return one.pinned ? [unpin] : one.served ? [pin] : [serve, pin];
+}
+
+// Two versions chosen from lists; their Dice side by side.
+function comparison(versions) {
+  if (versions.length < 2) return [];
+  const pick = (name, chosen) =>
+    el("label", {}, `${name} `, el("select", { name },
+      versions.map((v) => el("option", { value: v.version, ...(v === chosen ? { selected: "" } : {}) }, v.version))));
+  const current = versions.find((v) => v.served) ?? versions[0];
+  const before = versions.find((v) => v.version === current.parent) ?? versions.find((v) => v !== current);
+  const result = el("div", { class: "wide" });
+  const form = el("form", { class: "controls" }, pick("first", before), pick("second", current), el("button", {}, "Compare"));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    attempt(async () => {
+      const { first, second } = Object.fromEntries(new FormData(form));
+      const query = new URLSearchParams({ first, second });
+      fill(result, compared(await json(`data/versions/compare?${query}`)));
+    });
+  });
+  return [el("h2", {}, "Compare"), form, result];
+}
+
+function compared({ dice, only, changed, settings, validated_on: validated }) {
+  const regions = Object.keys(dice[0] ?? {}).filter((key) => key !== "modalities");
+  const cell = ([a, b]) => {
+    const worse = a !== null && b !== null && b < a;
+    const text = `${number(a)} → ${number(b)}`;
+    return el("td", { class: worse ? "figure worse" : "figure" }, text);
   };
-  return el("button", { type: "button", onclick: () => attempt(serve) }, "Roll back to this");
+  const same = JSON.stringify(validated[0]) === JSON.stringify(validated[1]);
+  const facts = [
+    same ? "Both were measured on the same studies." : "They were measured on different studies: the values cannot be compared.",
+    `Trained on by the second alone: ${only[1].join(", ") || "none"}; by the first alone: ${only[0].join(", ") || "none"}; ` +
+      `labels changed: ${changed.join(", ") || "none"}.`,
+    `Settings that differ: ${Object.entries(settings).map(([k, [a, b]]) => `${k} ${a ?? "–"} → ${b ?? "–"}`).join(", ") || "none"}.`,
+  ];
+  return [
+    ...facts.map((text) => el("p", { class: "quiet" }, text)),
+    el("table", { class: "compared" },
+      el("thead", {}, el("tr", {}, ["modalities", ...regions].map((h) => el("th", { scope: "col" }, h)))),
+      el("tbody", {}, dice.map((row) =>
+        el("tr", {}, el("td", {}, row.modalities.join(" + ")), regions.map((g) => cell(row[g])))))),
+  ];
 }

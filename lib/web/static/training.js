@@ -71,16 +71,19 @@ function draw({ task, lines, stats }, running) {
   panels.start.disabled = running;
   panels.stop.disabled = !running;
   const epoch = last ? `epoch ${last.epoch} of ${stats.config.max_epochs}` : "";
-  panels.status.textContent = task ? `${task.status} since ${task.start_ts}` : "No training since this server started.";
+  panels.status.textContent = task ? `${task.status} since ${task.start_ts}${task.outcome ? `: ${task.outcome}` : ""}` : "No training since this server started.";
   panels.status.dataset.state = task?.status ?? "";
   panels.facts.textContent = last
     ? `Last records: ${epoch}; from ${stats.parent}; ${stats.training.length} studies trained on, ` +
-      `${stats.validation.length} validated on; published: ${stats.version ?? "nothing yet"}; ` +
+      `${stats.validation.length} validated on${stats.held_out ? "" : " (the same ones: too few to hold one out)"}; ` +
+      (Object.keys(stats.left_out ?? {}).length ? `left out: ${reasons(stats.left_out)}; ` : "") + `published: ${stats.version ?? "nothing yet"}; ` +
       `best mean validation Dice ${number(Math.max(...history.map((h) => h.score ?? 0)))}`
     : "";
   panels.lines.textContent = lines.join("\n");
   fill(panels.charts, last ? charts(history) : []);
 }
+
+const reasons = (left) => Object.entries(left).map(([study, why]) => `${study} (${why})`).join(", ");
 
 function charts(history) {
   const scores = history.filter((h) => typeof h.score === "number").map((h) => [h.epoch, h.score]);

@@ -1,0 +1,94 @@
+"""Training over HTTP, in front of MONAI Label's routes: one at a time, wrong requests are refused at once, and the
+status says in a sentence how it ended."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from monailabel.config import settings
+from monailabel.endpoints import train as training
+from monailabel.endpoints.user.auth import RBAC
+from monailabel.interfaces.utils.app import app_instance
+from monailabel.utils.async_tasks.task import AsyncTask
+from monailabel.utils.async_tasks.utils import tasks
+
+from lib.devices import read_device
+from lib.errors import BusyError, InputError, NotFoundError
+from lib.trainers.own_process import STAYS
+from lib.trainers.settings import read_wanted
+from lib.web.openapi import BUSY, ERRORS
+
+ADMIN = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))
+USER = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))
+STARTS_WITHIN = 10.0  # s from a request to its process
+
+router = APIRouter(prefix=settings.MONAI_LABEL_API_STR, tags=["Train"])
+_starting = threading.Lock()
+
+
+@router.post("/train/{model}", dependencies=[ADMIN], responses={**ERRORS, **BUSY})
+def start(model: str, params: dict[str, Any] | None = None, enqueue: bool = False) -> Any:
+    """Train on the saved labels, in a process of its own; `enqueue` waits for a running training instead of a refusal.
+
+    What can be asked for is in `/info/`, under `trainers`: `max_epochs`, `max_minutes`, `val_split`, and so on.
+    """
+    trainers = app_instance().info()["trainers"]
+    if model not in trainers:
+        raise NotFoundError(f"model is {model!r}, expected one of this server's: {', '.join(trainers)}")
+    read_wanted(params or {})
+    read_device((params or {}).get("device"))
+    if not app_instance().datastore().get_labeled_images("final"):
+        raise InputError("no label with the tag final is saved, expected at least one labelled study to train on")
+    with _starting:
+        under_way = [task for task in tasks("train") if task["status"] in ("SUBMITTED", "RUNNING")]
+        if under_way and not enqueue:
+            raise BusyError(
+                f"a training is running since {under_way[0]['start_ts']}, expected it to be over, or stopped by "
+                "DELETE /train/",
+                retry_after=60,
+            )
+        result, _ = AsyncTask.run("train", request={"model": model}, params=params, enqueue=True)
+    return result
+
+
+@router.post("/train/", include_in_schema=False, dependencies=[ADMIN])
+def start_all(params: dict[str, Any] | None = None) -> Any:
+    """What OHIF's Update Model asks for."""
+    models = app_instance().info()["trainers"]
+    return {name: {"result": start(name, {**(params or {}), **(params or {}).get(name, {})})} for name in models}
+
+
+@router.get("/train/", dependencies=[USER], responses=ERRORS)
+def status(all: bool = False, check_if_running: bool = False) -> Any:
+    """The last training (`all`: a list of all of this server): `status` is SUBMITTED, RUNNING, DONE, STOPPED or ERROR,
+    `details` the last lines of its log, `outcome` one sentence once it is over."""
+    found = training.status(all, check_if_running)
+    return [with_outcome(task) for task in found] if isinstance(found, list) else with_outcome(found)
+
+
+@router.delete("/train/", dependencies=[ADMIN], responses=ERRORS)
+def stop() -> Any:
+    """Stop the training that is running; what it published stays. Answers null if none is."""
+    deadline = time.monotonic() + STARTS_WITHIN
+    while tasks("train") and tasks("train")[-1]["status"] == "SUBMITTED" and time.monotonic() < deadline:
+        time.sleep(0.1)  # its process is about to start
+    return training.stop()
+
+
+def with_outcome(task: dict[str, Any]) -> dict[str, Any]:
+    """A task of MONAI Label with `outcome`, how it ended in a sentence (None: it has not)."""
+    lines = [str(line) for line in task.get("details") or ()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    outcome = None
+    if task["status"] == "DONE" and task is tasks("train")[-1]:
+        outcome = app_instance().info()["train_stats"][task["request"]["model"]].get("outcome")
+    elif task["status"] == "STOPPED":
+        outcome = "stopped; what was published stays"
+    elif task["status"] == "ERROR":
+        killed = f"the training process ended without a word: it was killed, or memory ran out; {STAYS}"
+        failed = f"the training failed, its log is in details and in /logs/; {STAYS}"
+        outcome = errors[-1] if errors else failed if any("Traceback" in line for line in lines) else killed
+    return {**task, "outcome": outcome}
