@@ -28,7 +28,9 @@ ALLOWED = {
     "ablation": {"ccsd", "evaluation", "files", "publishing", "settings", "training"},
     "dicom_seg": {"ccsd", "pictures", *DATA},
     "datastores": {"ccsd", "dicom_seg", "files", *DATA},
-    "activelearning": {"datastores"},
+    "activelearning": {"ccsd", "datastores", "publishing", "scoring"},
+    "scoring": {"ccsd", "datastores", "devices", "evaluation", "files", "infers", "publishing", "training", *DATA},
+    "simulation": {"ccsd", "evaluation", "phantoms", "publishing", "training", *DATA},
     "web": {
         *DATA,
         "ccsd",
@@ -43,10 +45,10 @@ ALLOWED = {
     },
     "infers": {"ccsd", "clock", "datastores", "dicom_seg", "devices", "evaluation", "publishing", *DATA},
     "trainers": {"ccsd", "devices", "evaluation", "files", "publishing", "training", *DATA},
-    "configs": {"ccsd", "errors", "infers", "publishing", "settings", "trainers"},
+    "configs": {"activelearning", "ccsd", "errors", "infers", "publishing", "scoring", "settings", "trainers"},
 }
 # where MONAI Label may be imported
-RIM = {"activelearning", "configs", "devices", "datastores", "infers", "trainers", "web"}
+RIM = {"activelearning", "configs", "devices", "datastores", "infers", "scoring", "trainers", "web"}
 
 
 def imports(file: Path) -> set[str]:

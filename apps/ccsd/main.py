@@ -22,13 +22,14 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
+from monailabel.utils.async_tasks.task import AsyncTask
 
 from lib import VERSION
-from lib.activelearning.random_study import RandomStudy
 from lib.ccsd.task import Task
-from lib.configs.ccsd import CCSD
+from lib.configs.ccsd import CCSD, DISAGREEMENT
 from lib.datastores.dicomweb import connect
 from lib.datastores.local import StudyDatastore
 from lib.datastores.uploads import StudySessions, unpacked
@@ -37,6 +38,7 @@ from lib.infers.request import named_images
 from lib.trainers.own_process import own_process
 from lib.web.errors import install_error_handlers
 from lib.web.server import install_routes
+from lib.web.training import under_way
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +80,11 @@ class CCSDApp(MONAILabelApp):
 
     @property
     def _task(self) -> Task:
-        return next(iter(self.models.values())).task
+        return self._model.task
+
+    @property
+    def _model(self) -> CCSD:
+        return next(iter(self.models.values()))
 
     def _load_sessions(self, load: bool = False) -> StudySessions | None:
         if not load:
@@ -89,7 +95,15 @@ class CCSDApp(MONAILabelApp):
         return {name: config.infer() for name, config in self.models.items()}
 
     def init_strategies(self) -> dict[str, Strategy]:
-        return {"random": RandomStudy()}
+        return self._model.strategies(self._start_scoring)
+
+    def init_scoring_methods(self) -> dict[str, ScoringMethod]:
+        return self._model.scoring()
+
+    def _start_scoring(self) -> None:
+        """Score the studies without a label in a process of its own, unless that is going on."""
+        if not under_way("scoring"):
+            AsyncTask.run("scoring", request={"method": DISAGREEMENT})
 
     def init_trainers(self) -> dict[str, TrainTask]:
         return {name: config.trainer() for name, config in self.models.items()}
@@ -109,7 +123,7 @@ class CCSDApp(MONAILabelApp):
         return result
 
     def init_batch_infer(self) -> BatchInferTask:
-        return next(iter(self.models.values())).batch()
+        return self._model.batch()
 
     def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
         """For the answer: where the label is in a DICOMweb server, or why it is not there."""
@@ -127,6 +141,12 @@ class CCSDApp(MONAILabelApp):
         """As MONAI Label's, in a process of its own."""
         with self._own_process():
             result: dict[str, Any] = super().batch_infer(request, datastore)
+        return result
+
+    def scoring(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """As MONAI Label's, in a process of its own."""
+        with self._own_process():
+            result: dict[str, Any] = super().scoring(request, datastore)
         return result
 
     @contextmanager

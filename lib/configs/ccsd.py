@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from monailabel.interfaces.config import TaskConfig
+from monailabel.interfaces.tasks.scoring import ScoringMethod
+from monailabel.interfaces.tasks.strategy import Strategy
 
+from lib.activelearning.by_score import ByExpectedGain, BySubsetDisagreement
+from lib.activelearning.random_study import RandomStudy
 from lib.ccsd.network import PRESETS
 from lib.ccsd.task import BRATS
 from lib.errors import InputError
 from lib.infers.batch import BatchInfer
 from lib.infers.ccsd import CCSDInferTask
 from lib.publishing.served import ServedModel
+from lib.scoring.dice import DiceOfModel
+from lib.scoring.disagreement import SubsetDisagreement
+from lib.scoring.scores import Scores
 from lib.settings import read_task
 from lib.trainers.ccsd import CCSDTrainTask
+
+DICE, DISAGREEMENT = "dice", "subset_disagreement"  # the scoring methods
 
 
 class CCSD(TaskConfig):
@@ -45,6 +55,30 @@ class CCSD(TaskConfig):
 
     def batch(self) -> BatchInfer:
         return BatchInfer(self.model)
+
+    def strategies(self, start_scoring: Callable[[], None]) -> dict[str, Strategy]:
+        """Args: `start_scoring` begins to make the scores that these need, in the background."""
+        known = (self.model, self._disagreement, start_scoring)
+        return {
+            "random": RandomStudy(),
+            "subset_disagreement": BySubsetDisagreement(*known),
+            "expected_gain": ByExpectedGain(*known, self.task),
+        }
+
+    def scoring(self) -> dict[str, ScoringMethod]:
+        return {
+            DICE: DiceOfModel(self.model, self.dice),
+            DISAGREEMENT: SubsetDisagreement(self.model, self._disagreement, cache=self.cache),
+        }
+
+    @property
+    def dice(self) -> Scores:
+        """What the served model reached on saved labels, as the scoring method `dice` found it."""
+        return Scores(self.model.published.with_suffix(".dice.json"))
+
+    @property
+    def _disagreement(self) -> Scores:
+        return Scores(self.model.published.with_suffix(".disagreement.json"))
 
     def trainer(self) -> CCSDTrainTask:
         own = self.model.published

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import logging
 import os
 import re
 import shutil
-import threading
 import time
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
-from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
+from monailabel.datastore.local import DataModel
 from numpy.typing import NDArray
 
-from lib.ccsd.task import Task
+from lib.datastores.archive import write_archive
+from lib.datastores.index import StudyIndex
 from lib.errors import InputError, NotFoundError
-from lib.files import remove_leftovers, replacing
+from lib.files import replacing
 from lib.studies import names
-from lib.studies.dicom import dicom_files, group_series
 from lib.studies.dicom_volume import read_series, series_grid
 from lib.studies.labels import listed_values, read_label
 from lib.studies.sources import Source
 from lib.studies.study import Study, survey
 from lib.studies.volumes import Grid, Volume, read_grid, read_source, read_stack_grid, read_volume, write_volume
 
-logger = logging.getLogger(__name__)
-
 IMAGE_ID = re.compile(r"(?!\.)[^/\\\x00-\x1f]{1,150}")
 
 
-class StudyDatastore(LocalDatastore):
+class StudyDatastore(StudyIndex):
     """MONAI Label's local datastore over a tree of studies.
 
     An image id is the file's name without extension (`BraTS-GLI-00001-000-t1c`); where two folders hold the same name,
@@ -45,15 +40,6 @@ class StudyDatastore(LocalDatastore):
     `.ccsd/`. Listed are the images of a known modality, the second choices among them too; `unrecognised` are the
     studies that have none.
     """
-
-    def __init__(self, path: str, task: Task) -> None:
-        self._task = task
-        self._read_at = 0.0  # when the index was last read or written: its mtime, s
-        self.unrecognised: list[Study] = []
-        self._guard = threading.RLock()  # of the index: requests are answered in threads
-        for folder in Path(path, "labels").glob("*/"):
-            remove_leftovers(folder)
-        super().__init__(path, extensions=tuple(f"*{e}" for e in names.IMAGE_EXTENSIONS), auto_reload=False)
 
     def get_image_uri(self, image_id: str) -> str:
         self._refresh_if_unknown(image_id)
@@ -111,10 +97,6 @@ class StudyDatastore(LocalDatastore):
         """An image of the same study that is segmented from: `image_id` itself, all that are listed here are."""
         return image_id
 
-    def refresh(self) -> None:
-        with self._index():
-            super().refresh()
-
     def status(self) -> dict[str, Any]:
         """How many studies there are, and how many of them have a label; tags count labels."""
         images = self.list_images()
@@ -164,19 +146,11 @@ class StudyDatastore(LocalDatastore):
         Raises:
             NotFoundError: no study has a final label.
         """
-        rows = self.datalist()[:limit_cases]
-        if not rows:
-            raise NotFoundError("no study has a label with the tag final, expected one or more to download")
-        path = self._root / ".ccsd" / "dataset.zip"
-        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-            for row in rows:
-                study = self._study_id(row["id"])
-                images = [i for i in self.list_images() if self._study_id(i) == study]
-                files = {uri: os.path.basename(uri) for uri in map(self.get_image_uri, images)}
-                files[row["label"]] = f"{row['id']}_label.nii.gz"
-                for file, name in files.items():
-                    archive.write(file, f"{study}/{name}")
-        return str(path)
+        return str(write_archive(self, self._root / ".ccsd" / "dataset.zip", limit_cases))
+
+    def images_of(self, study: str) -> list[str]:
+        """The images of the study with this id."""
+        return [i for i in self.list_images() if self._study_id(i) == study]
 
     def _label_holder(self, image_id: str, tag: str) -> str:
         """The image that the label was drawn on: `image_id` itself, or one of its study on the same grid."""
@@ -221,6 +195,20 @@ class StudyDatastore(LocalDatastore):
             rows[study] = {"id": image_id, "image": image, "label": label, "ts": saved, "study": study}
             rows[study]["regions"] = info.get("regions")
         return list(rows.values())
+
+    def labelled_modalities(self) -> list[list[str]]:
+        """The modalities of each study that has a final label."""
+        images = self.one_a_study(self.get_labeled_images("final"))
+        return [list(self.study(image).sources) for image in images]
+
+    def stamp(self, image_id: str) -> str:
+        """Changes when the images of the study do: names, sizes and times of change, without reading them."""
+        with self._index():
+            study = self._study_id(image_id)
+            entries = {i: e for i, e in self._datastore.objects.items() if self._study_id(i) == study}
+            files = [e.image.info.get("file", "") for e in entries.values()]
+        found = [(name, *_size_and_time(self._root / name)) for name in sorted(files)]
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         """Check a label against its image and keep it, whole or not at all, with the task's values.
@@ -308,105 +296,10 @@ class StudyDatastore(LocalDatastore):
     def remove_image(self, image_id: str) -> None:
         raise InputError(f"image {image_id}: images are removed in the studies folder, not through the server")
 
-    @property
-    def _root(self) -> Path:
-        return Path(self._datastore_path)
 
-    @contextmanager
-    def _index(self) -> Iterator[None]:
-        """The index for this thread alone, with what other processes wrote: a batch inference saves labels too."""
-        with self._guard:
-            self._init_from_datastore_file()
-            yield
-
-    def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
-        """Read the index again if it changed; no lock is needed, it is always written whole."""
-        try:
-            stamp = os.stat(self._datastore_config_path).st_mtime
-        except FileNotFoundError:
-            return
-        if stamp == self._read_at:
-            return
-        try:
-            read = LocalDatastoreModel.model_validate_json(Path(self._datastore_config_path).read_bytes())
-        except ValueError as error:
-            if throw_exception:
-                raise
-            logger.error("%s cannot be read (%s)", self._datastore_config_path, error)
-            return
-        read.base_path = self._datastore_path
-        self._datastore, self._read_at = read, stamp
-
-    def _refresh_if_unknown(self, image_id: str) -> None:
-        if image_id not in self._datastore.objects:
-            self.refresh()
-
-    def _add_non_existing_images(self) -> int:
-        self._init_from_datastore_file()
-        known = {entry.image.info.get("file"): entry for entry in self._datastore.objects.values()}
-        added = 0
-        studies = survey(self._root, self._task.modalities)
-        self.unrecognised = [study for study in studies if not study.sources]
-        for study in studies:
-            for source in _images(study):
-                file = str(source.path.relative_to(self._root))
-                if file not in known:
-                    known[file] = self._add(file, series=source.uid)
-                    added += 1
-                known[file].image.info["study"] = study.id
-        return added
-
-    def _study_id(self, image_id: str) -> str:
-        """Images of one study have the same; an index of an earlier version does not say it, each image then counts."""
-        return str(self._datastore.objects[image_id].image.info.get("study", image_id))
-
-    def _is_there(self, image_id: str) -> bool:
-        return (self._root / self._datastore.objects[image_id].image.info.get("file", "")).is_file()
-
-    def _series_files(self, image_id: str) -> list[Path]:
-        """The files of a DICOM series, in any order; none for other images."""
-        entry = self._datastore.objects.get(image_id)
-        if entry is None or not entry.image.info.get("series"):
-            return []
-        series = group_series(dicom_files((self._root / entry.image.info["file"]).parent))
-        return [piece.path for one in series if one.uid == image_id for piece in one.slices]
-
-    def _add(self, file: str, *, series: str) -> ImageLabelModel:
-        image_id = series or names.strip_extension(os.path.basename(file))
-        if image_id in self._datastore.objects:
-            image_id = names.strip_extension(file).replace(os.sep, "__")
-        extension = names.EXTENSIONS[0] if series else file[len(names.strip_extension(file)) :]
-        info = {"ts": int((self._root / file).stat().st_mtime), "name": os.path.basename(file), "file": file}
-        if series:
-            info |= {"name": f"{series}{extension}", "series": series}
-        entry = ImageLabelModel(image=DataModel(info=info, ext=extension))
-        self._datastore.objects[image_id] = entry
-        return entry
-
-    def _update_datastore_file(self, lock: bool = True) -> None:
-        """Write the index whole or not at all: a server that cannot read it does not start."""
-        with FileLock(self._lock_file) if lock else nullcontext():
-            temporary = Path(f"{self._datastore_config_path}.{os.getpid()}.tmp")
-            temporary.write_text(json.dumps(self._datastore.model_dump(exclude={"base_path"}), indent=2, default=str))
-            os.replace(temporary, self._datastore_config_path)
-            self._read_at = os.stat(self._datastore_config_path).st_mtime
-
-    def _remove_non_existing(self) -> int:
-        self._init_from_datastore_file()
-        removed = 0
-        for image_id, entry in list(self._datastore.objects.items()):
-            if not self._is_there(image_id):
-                del self._datastore.objects[image_id]
-                removed += 1
-                continue
-            for tag, label in list(entry.labels.items()):
-                if not Path(self._datastore.label_path(tag), self._filename(image_id, label.ext)).is_file():
-                    del entry.labels[tag]
-                    removed += 1
-        return removed
-
-
-def _images(study: Study) -> list[Source]:
-    """The study's images of known modality, each file once."""
-    sources = [*study.sources.values(), *(left.source for left in study.spare)]
-    return list({source.path: source for source in sources}.values())
+def _size_and_time(file: Path) -> tuple[int, int]:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,13 @@ from lib.evaluation.predict import WindowConfig, predict
 from lib.infers.answer import describe
 from lib.infers.request import DICOM_SEG, EXTENSIONS, InferRequest, read_request
 from lib.preprocessing.prepare import Prepared, prepare
-from lib.preprocessing.raw import MODES, RawResult
+from lib.preprocessing.raw import MODES, Mode, RawResult
 from lib.preprocessing.raw_cache import cached_common_space
 from lib.publishing.checkpoint import UNTRAINED, Checkpoint
 from lib.publishing.served import ServedModel
 from lib.studies import names
 from lib.studies.study import Study, study_of
-from lib.studies.volumes import Grid, read_asked, write_volume
+from lib.studies.volumes import Grid, Volume, read_asked, write_volume
 
 logger = logging.getLogger(__name__)
 
@@ -82,9 +83,7 @@ class CCSDInferTask(InferTask):
         study = _study(asked, wanted, self.model.task)
         volumes, name = read_asked(study, asked)
         clock.lap("read")
-        common = cached_common_space(volumes, asked=name, folder=self.cache, mode=wanted.preprocess)
-        of_task = {m: common.volumes[m] for m in self.model.task.modalities if m in study.sources}
-        prepared = prepare(of_task, self.model.task.modalities, spacing=self.model.task.spacing)
+        prepared, common = _prepared(study, volumes, name, self.model.task, cache=self.cache, mode=wanted.preprocess)
         clock.lap("prepare")
         with self._lock:
             checkpoint = self.model.current()
@@ -100,6 +99,24 @@ class CCSDInferTask(InferTask):
             file = _write(label, grid, asked, wanted)
         clock.end("write")
         return file, {"label_names": self.labels, "latencies": clock.seconds, "ccsd": answer}
+
+
+def prepared_study(study: Study, asked: Path, task: Task, *, cache: Path) -> Prepared:
+    """The network's input from all modalities of a study, as inference for the image `asked` makes it.
+
+    Raises:
+        InputError: an image cannot be used.
+    """
+    volumes, name = read_asked(study, asked)
+    return _prepared(study, volumes, name, task, cache=cache, mode="auto")[0]
+
+
+def _prepared(
+    study: Study, volumes: Mapping[str, Volume], asked: str, task: Task, *, cache: Path, mode: Mode
+) -> tuple[Prepared, RawResult]:
+    common = cached_common_space(volumes, asked=asked, folder=cache, mode=mode)
+    of_task = {m: common.volumes[m] for m in task.modalities if m in study.sources}
+    return prepare(of_task, task.modalities, spacing=task.spacing), common
 
 
 def segment(checkpoint: Checkpoint, prepared: Prepared, wanted: InferRequest) -> Tensor:

@@ -18,6 +18,7 @@ from monailabel.utils.others.generic import device_list
 
 from lib.devices import read_device
 from lib.errors import InputError
+from lib.files import remove_leftovers
 from lib.publishing.served import ServedModel
 from lib.trainers.job import Job, learn
 from lib.trainers.records import read_json
@@ -130,6 +131,8 @@ class CCSDTrainTask(TrainTask):
         lock = FileLock(self.folder / "lock", timeout=0)
         try:
             with lock:
+                for folder in (self.model.published.parent, self.folder, self.folder / "labels", self.folder / "cases"):
+                    remove_leftovers(folder)
                 yield
         except Timeout:
             raise InputError("another training is running on these weights, expected it to be over") from None

@@ -16,9 +16,9 @@ from typing import Any
 from lib.ccsd.task import Task
 from lib.errors import InputError
 from lib.files import replacing
-from lib.studies.sources import Source
 from lib.studies.study import Study, find_studies, study_of
 from lib.training.cache import cached_file, load_cached
+from lib.training.digest import digest_of
 
 logger = logging.getLogger(__name__)
 
@@ -108,29 +108,14 @@ def _saved(rows: Sequence[Mapping[str, Any]], task: Task, labels: Path) -> Itera
             with replacing(copy) as temporary:
                 temporary.write_bytes(content)
         regions = tuple(row["regions"]) if row.get("regions") is not None else None
-        digest = _digest(copy, study, extra=repr((regions, image.name)))
+        digest = digest_of(study, copy, extra=repr((regions, image.name)))
         yield Entry(str(row.get("study", study.id)), study, copy, image, regions, digest)
 
 
 def _earlier(folder: Path, task: Task) -> Iterator[Entry]:
     for study in find_studies(folder, task.modalities):
         if study.label is not None:
-            yield Entry(f"replay/{study.id}", study, study.label, None, None, _digest(study.label, study), True)
-
-
-def _digest(label: Path, study: Study, *, extra: str = "") -> str:
-    digest = hashlib.sha256(extra.encode())
-    for modality, source in sorted(study.sources.items()):
-        digest.update(f"{modality} {source.channel}".encode())
-        for file in _files(source):
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    digest.update(label.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _files(source: Source) -> Sequence[Path]:
-    return source.series or (source.path,)
+            yield Entry(f"replay/{study.id}", study, study.label, None, None, digest_of(study, study.label), True)
 
 
 def _described(entry: Entry) -> dict[str, Any]:

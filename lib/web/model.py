@@ -52,6 +52,25 @@ def listed(versions: Sequence[Version], task: Task) -> list[dict[str, Any]]:
     return found
 
 
+def scored(found: Mapping[str, Mapping[str, Any]], version: str, task: Task) -> dict[str, Any]:
+    """Dice by study, as far as it is of `version`, and `mean`: by subset over the studies that have it, with their
+    number."""
+    studies = {study: one for study, one in found.items() if one["version"] == version}
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    for one in studies.values():
+        for row in one["dice"]:
+            groups[tuple(row["modalities"])].append(row)
+    largest = sorted(groups, key=len, reverse=True)
+    mean = [{"modalities": list(m), "studies": len(groups[m]), **_means(groups[m], task)} for m in largest]
+    return {"version": version, "mean": mean, "studies": studies}
+
+
+def _means(rows: Sequence[Mapping[str, Any]], task: Task) -> dict[str, float]:
+    """Region -> mean Dice of the rows that know it."""
+    known = {g: [row[g] for row in rows if g in row] for g in task.regions}
+    return {g: round(fmean(values), 4) for g, values in known.items() if values}
+
+
 def _data(notes: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "parent": notes.get("parent"),

@@ -165,6 +165,13 @@ def unpin_version() -> Any:
     return list_versions()
 
 
+@data.get("/scores")
+def show_scores() -> Any:
+    """The served model against the saved labels, as far as `POST /scoring/dice` found it for these weights."""
+    config = _config()
+    return model.scored(config.dice.read(), config.model.current().version, config.task)
+
+
 @data.get("/training")
 def show_training() -> Any:
     """The last training of this server (None: none yet), and what it wrote of its epochs."""

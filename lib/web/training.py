@@ -43,10 +43,10 @@ def start(model: str, params: dict[str, Any] | None = None, enqueue: bool = Fals
     if not app_instance().datastore().get_labeled_images("final"):
         raise InputError("no label with the tag final is saved, expected at least one labelled study to train on")
     with _starting:
-        under_way = [task for task in tasks("train") if task["status"] in ("SUBMITTED", "RUNNING")]
-        if under_way and not enqueue:
+        running = under_way("train")
+        if running and not enqueue:
             raise BusyError(
-                f"a training is running since {under_way[0]['start_ts']}, expected it to be over, or stopped by "
+                f"a training is running since {running[0]['start_ts']}, expected it to be over, or stopped by "
                 "DELETE /train/",
                 retry_after=60,
             )
@@ -76,6 +76,11 @@ def stop() -> Any:
     while tasks("train") and tasks("train")[-1]["status"] == "SUBMITTED" and time.monotonic() < deadline:
         time.sleep(0.1)  # its process is about to start
     return training.stop()
+
+
+def under_way(method: str) -> list[dict[str, Any]]:
+    """MONAI Label's tasks of a kind that are running or about to."""
+    return [task for task in tasks(method) if task["status"] in ("SUBMITTED", "RUNNING")]
 
 
 def with_outcome(task: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -24,12 +25,13 @@ from tests.conftest import REPOSITORY
 
 @dataclass
 class Server:
-    """A running server: its address, its studies, its app folder and its log."""
+    """A running server: its address, its studies, its app folder, its log, its process."""
 
     url: str
     studies: Path
     app: Path
     log: Path
+    process: int
 
     def get(self, path: str, **kwargs: Any) -> requests.Response:
         return requests.get(self.url + path, timeout=60, **kwargs)
@@ -49,7 +51,7 @@ class Server:
 
     def wait_for_training(self, statuses: set[str], *, seconds: float = 180) -> dict[str, Any]:
         """The status of the last training once it is one of `statuses`."""
-        return _wait(lambda: self._training(statuses), seconds, "training did not become " + "/".join(statuses))
+        return wait_until(lambda: self._training(statuses), seconds, "training did not become " + "/".join(statuses))
 
     def _training(self, statuses: set[str]) -> dict[str, Any] | None:
         status: dict[str, Any] = self.get("/train/").json()
@@ -67,8 +69,9 @@ def start_server(
 ) -> Iterator[Server]:
     """Run a server until the generator is closed. Its weights are its own, the code is the repository's."""
     app = folder / "ccsd"
-    (app / "model").mkdir(parents=True)
-    (app / "main.py").symlink_to(REPOSITORY / "apps" / "ccsd" / "main.py")
+    (app / "model").mkdir(parents=True, exist_ok=True)
+    if not (app / "main.py").exists():  # else a server is started again over what it left
+        (app / "main.py").symlink_to(REPOSITORY / "apps" / "ccsd" / "main.py")
     if weights:
         shutil.copy(weights, app / "model" / "pretrained_ccsd.pt")
     port = free_port()
@@ -92,12 +95,13 @@ def start_server(
         process = subprocess.Popen(
             command, env=environment, cwd=folder, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
         )
-    server = Server(f"http://127.0.0.1:{port}", Path(studies), app, log)
+    server = Server(f"http://127.0.0.1:{port}", Path(studies), app, log, process.pid)
     try:
-        _wait(lambda: _answers(server, process, log), 120, "server did not start")
+        wait_until(lambda: _answers(server, process, log), 120, "server did not start")
         yield server
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -128,7 +132,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait(check: Callable[[], Any], seconds: float, message: str) -> Any:
+def wait_until(check: Callable[[], Any], seconds: float, message: str) -> Any:
     """The first true result of `check`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -185,12 +185,11 @@ def test_a_wrong_label_is_refused_and_not_kept(server: Server, phantom: Phantom,
     assert not list((server.studies / "labels" / "final").iterdir())
 
 
-def test_training_without_labels_ends_with_one_sentence(server: Server) -> None:
-    assert server.post("/train/ccsd", json={}).status_code == 200
-    status = server.wait_for_training({"ERROR", "DONE"})
-    assert status["status"] == "ERROR"
-    assert "no label with the tag final is saved" in status["details"][-1]
-    assert not any("Traceback" in line for line in status["details"])
+def test_training_without_labels_is_refused_with_one_sentence(server: Server) -> None:
+    answer = server.post("/train/ccsd", json={})
+    assert answer.status_code == 400
+    assert "no label with the tag final is saved" in answer.json()["detail"]
+    assert server.get("/train/").status_code == 404
 
 
 def test_saved_labels_train_stop_and_the_next_inference_has_the_new_weights(

@@ -2,65 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.datastores.local import StudyDatastore
 from lib.errors import InputError
 from lib.phantoms.phantom import Phantom, write_phantom
-from lib.publishing import checkpoint
-from lib.publishing.served import ServedModel
 from lib.publishing.versions import Versions
-from lib.studies.volumes import write_volume
 from lib.trainers import records
-from lib.trainers.ccsd import CCSDTrainTask
 from lib.trainers.settings import read_wanted
 from lib.training.loop import Epoch
 from lib.training.run import DivergedError, Run
-
-SHORT = {"max_epochs": 2, "steps": 2, "patch": 32, "publish_margin": 1, "publish_collapse": 1}
-
-
-class Clinic:
-    """A datastore with studies `a`, `b`, ... and a model folder of its own."""
-
-    def __init__(self, folder: Path, phantom: Phantom, studies: str) -> None:
-        self.folder, self.phantom = folder, phantom
-        for name in studies:
-            write_phantom(phantom, folder / "studies" / name, name, modalities=["t1ce", "flair"], label=False)
-        self.store = StudyDatastore(str(folder / "studies"), BRATS)
-        self.model = ServedModel(folder / "ccsd.pt", folder / "pretrained.pt", BRATS, PRESETS["tiny"])
-        with torch.random.fork_rng():
-            checkpoint.save(
-                self.model.shipped, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny", notes={}
-            )
-
-    def save(self, *studies: str, label: np.ndarray | None = None, **info: Any) -> None:
-        for name in studies:
-            drawn = self.folder / "drawn.nii.gz"
-            write_volume(drawn, self.phantom.label if label is None else label, self.phantom.grid)
-            self.store.save_label(f"{name}_flair", str(drawn), "final", info)
-
-    def task(self, **other: Any) -> CCSDTrainTask:
-        return CCSDTrainTask(
-            self.model, folder=self.folder / "ccsd.training", stats_file=self.folder / "stats.json", **other
-        )
-
-    def train(self, **request: Any) -> dict[str, Any]:
-        return self.task()({**SHORT, **request}, self.store)
-
-    def snapshot(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads((self.folder / "ccsd.training" / "snapshot.json").read_text())
-        return found
+from tests.trainers.clinics import SHORT, Clinic
 
 
 @pytest.fixture

@@ -1,0 +1,103 @@
+"""Strategies that offer the study from which most can be learned, by scores that are made in the background."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from monailabel.interfaces.tasks.strategy import Strategy
+
+from lib.activelearning.random_study import RandomStudy
+from lib.ccsd.task import Task
+from lib.datastores.local import StudyDatastore
+from lib.publishing.served import ServedModel
+from lib.scoring.scores import Scores
+
+logger = logging.getLogger(__name__)
+
+OFFERED_AGAIN = 15 * 60.0  # s until a study that somebody was given is offered to others
+
+
+class BySubsetDisagreement(Strategy):
+    """The study whose masks differ most with the modalities given (`lib.evaluation.disagreement`).
+
+    Args:
+        start_scoring: begins to score, in the background, what has no score; does nothing if that is going on.
+    """
+
+    def __init__(self, model: ServedModel, scores: Scores, start_scoring: Callable[[], None], about: str = "") -> None:
+        super().__init__(about or "Offers the study whose masks differ most with the modalities given")
+        self.model = model
+        self.scores = scores
+        self.start_scoring = start_scoring
+        self._offered: dict[str, tuple[float, str]] = {}
+        self._by_chance = RandomStudy()
+
+    def __call__(self, request: dict[str, Any], datastore: StudyDatastore) -> dict[str, Any] | None:
+        """`{"id", "score", "scored": studies with a score, "of": studies without a label}`; None: all have a label.
+
+        Studies without a score wait for the scoring that is begun; while there is none at all, chance decides.
+        """
+        images = datastore.one_a_study(datastore.get_unlabeled_images(request.get("label_tag")))
+        if not images:
+            return None
+        found, known = self._known(images, datastore)
+        if len(known) < len(images):
+            self.start_scoring()
+        progress = {"scored": len(known), "of": len(images)}
+        values = {i: found[i] for i in images if found.get(i, {}).get("score") is not None}
+        if not values:
+            picked = self._by_chance(request, datastore)
+            return {**picked, "score": None, **progress} if picked else None
+        gains = self.gains(values, datastore)
+        best = max(self._free(gains, str(request.get("client_id", ""))), key=lambda i: (gains[i], i))
+        self._offered[best] = (time.monotonic(), str(request.get("client_id", "")))
+        return {"id": best, "score": round(gains[best], 5), **progress}
+
+    def gains(self, values: Mapping[str, Mapping[str, Any]], datastore: StudyDatastore) -> dict[str, float]:
+        """What labelling each study is worth."""
+        return {image: float(value["score"]) for image, value in values.items()}
+
+    def _known(self, images: Sequence[str], datastore: StudyDatastore) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        """Scores, and the images whose score is of the served weights. An older one is used until it is made anew."""
+        found = self.scores.read()
+        version = self.model.current().version
+        keys = {image: f"{version} {datastore.stamp(image)}" for image in images}
+        return found, [image for image in images if found.get(image, {}).get("key") == keys[image]]
+
+    def _free(self, gains: Mapping[str, float], client: str) -> list[str]:
+        """The images that nobody else was given a short while ago; all of them if there are no others."""
+        now = time.monotonic()
+        taken = {i for i, (at, by) in self._offered.items() if now - at < OFFERED_AGAIN and by != client}
+        return [image for image in gains if image not in taken] or list(gains)
+
+
+class ByExpectedGain(BySubsetDisagreement):
+    """As `BySubsetDisagreement`, times how much the study's modalities are missing among those with a label."""
+
+    def __init__(self, model: ServedModel, scores: Scores, start_scoring: Callable[[], None], task: Task) -> None:
+        super().__init__(
+            model,
+            scores,
+            start_scoring,
+            "As subset_disagreement, but prefers modalities that are missing most among the labelled studies",
+        )
+        self.task = task
+
+    def gains(self, values: Mapping[str, Mapping[str, Any]], datastore: StudyDatastore) -> dict[str, float]:
+        labelled = [set(has) for has in datastore.labelled_modalities()]
+        rarity = missing_shares(labelled, self.task.modalities)
+        return {i: float(v["score"]) * weight(v["has"], rarity) for i, v in values.items()}
+
+
+def missing_shares(labelled: Sequence[set[str]], modalities: Sequence[str]) -> dict[str, float]:
+    """Modality -> share of the labelled studies that do not have it (1 where none is labelled)."""
+    count = max(1, len(labelled))
+    return {m: 1 - sum(m in has for has in labelled) / count for m in modalities}
+
+
+def weight(has: Sequence[str], rarity: Mapping[str, float]) -> float:
+    """1, and up to 1 more for each modality of the study that no labelled study has."""
+    return 1 + sum(rarity[m] for m in has if m in rarity)

@@ -1,0 +1,32 @@
+"""Labelled studies as a zip archive, for download."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib.errors import NotFoundError
+from lib.files import replacing
+
+if TYPE_CHECKING:
+    from lib.datastores.local import StudyDatastore
+
+
+def write_archive(store: StudyDatastore, path: Path, limit: int | None) -> Path:
+    """`<study>/<image>` and `<study>/<image>_label.nii.gz`, of `limit` labelled studies or all, as `path`.
+
+    Raises:
+        NotFoundError: no study has a final label.
+    """
+    rows = store.datalist()[:limit]
+    if not rows:
+        raise NotFoundError("no study has a label with the tag final, expected one or more to download")
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for row in rows:
+            files = {uri: os.path.basename(uri) for uri in map(store.get_image_uri, store.images_of(row["study"]))}
+            files[row["label"]] = f"{row['id']}_label.nii.gz"
+            for file, name in files.items():
+                archive.write(file, f"{row['study']}/{name}")
+    return path

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Site B is learned after site A, from differently made phantoms: Dice on both, by what is done against forgetting."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch
+
+from lib.files import replacing
+from lib.simulation.forgetting import Result, Setup, measure
+
+
+def main() -> None:
+    arguments = _parse()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    results: list[Result] = []
+    started = time.monotonic()
+    for seed in range(arguments.seeds):
+        for result in measure(seed, Setup()):
+            results.append(result)
+            print(f"{time.monotonic() - started:6.0f} s  {result}", flush=True)
+            with replacing(arguments.out) as temporary:
+                temporary.write_text(json.dumps([asdict(r) for r in results], indent=1))
+    print("\n| method | Dice on A | Dice on B |\n|---|---|---|")
+    for name in dict.fromkeys(r.method for r in results):
+        both = [[getattr(r, site) for r in results if r.method == name] for site in ("a", "b")]
+        print(f"| {name} | {' | '.join(_told(values) for values in both)} |")
+
+
+def _told(values: list[float]) -> str:
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.3f}{spread}"
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=0, help="of the CPU (0: torch's choice)")
+    parser.add_argument("--out", type=Path, default=Path("forgetting.json"), help="every result")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
