@@ -30,7 +30,7 @@ ALLOWED = {
     "datastores": {"ccsd", "dicom_seg", "files", *DATA},
     "activelearning": {"ccsd", "datastores", "publishing", "scoring"},
     "scoring": {"ccsd", "datastores", "devices", "evaluation", "files", "infers", "publishing", "training", *DATA},
-    "simulation": {"ccsd", "evaluation", "phantoms", "publishing", "training", *DATA},
+    "simulation": {"activelearning", "ccsd", "evaluation", "phantoms", "publishing", "training", *DATA},
     "web": {
         *DATA,
         "ccsd",

@@ -72,6 +72,7 @@ class CCSDApp(MONAILabelApp):
             description="Brain tumours from any non-empty subset of T1, T1ce, T2, FLAIR. Research use only.",
             version=VERSION,
         )
+        self._auto_update_scoring = False  # else all is scored at start, and again with every study that is offered
 
     def init_datastore(self) -> Datastore:
         if self.studies.startswith(("http://", "https://")):

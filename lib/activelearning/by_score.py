@@ -9,6 +9,7 @@ from typing import Any
 
 from monailabel.interfaces.tasks.strategy import Strategy
 
+from lib.activelearning.gain import missing_shares, weight
 from lib.activelearning.random_study import RandomStudy
 from lib.ccsd.task import Task
 from lib.datastores.local import StudyDatastore
@@ -49,7 +50,7 @@ class BySubsetDisagreement(Strategy):
         progress = {"scored": len(known), "of": len(images)}
         values = {i: found[i] for i in images if found.get(i, {}).get("score") is not None}
         if not values:
-            picked = self._by_chance(request, datastore)
+            picked = self._by_chance({"strategy": "random", **request}, datastore)
             return {**picked, "score": None, **progress} if picked else None
         gains = self.gains(values, datastore)
         best = max(self._free(gains, str(request.get("client_id", ""))), key=lambda i: (gains[i], i))
@@ -90,14 +91,3 @@ class ByExpectedGain(BySubsetDisagreement):
         labelled = [set(has) for has in datastore.labelled_modalities()]
         rarity = missing_shares(labelled, self.task.modalities)
         return {i: float(v["score"]) * weight(v["has"], rarity) for i, v in values.items()}
-
-
-def missing_shares(labelled: Sequence[set[str]], modalities: Sequence[str]) -> dict[str, float]:
-    """Modality -> share of the labelled studies that do not have it (1 where none is labelled)."""
-    count = max(1, len(labelled))
-    return {m: 1 - sum(m in has for has in labelled) / count for m in modalities}
-
-
-def weight(has: Sequence[str], rarity: Mapping[str, float]) -> float:
-    """1, and up to 1 more for each modality of the study that no labelled study has."""
-    return 1 + sum(rarity[m] for m in has if m in rarity)

@@ -25,7 +25,7 @@ from lib.web.openapi import BUSY, ERRORS
 from lib.web.recent import Recent
 from lib.web.routes import USER, in_turn
 from lib.web.slices import Layer
-from lib.web.training import ADMIN, with_outcome
+from lib.web.training import ADMIN, scores, with_outcome
 
 FILES = {f"{f.parent.name}/{f.name}": f for f in Path(__file__).with_name("static").iterdir()}
 HEADERS = {
@@ -168,8 +168,7 @@ def unpin_version() -> Any:
 @data.get("/scores")
 def show_scores() -> Any:
     """The served model against the saved labels, as far as `POST /scoring/dice` found it for these weights."""
-    config = _config()
-    return model.scored(config.dice.read(), config.model.current().version, config.task)
+    return scores()
 
 
 @data.get("/training")

@@ -1,5 +1,5 @@
-"""Training over HTTP, in front of MONAI Label's routes: one at a time, wrong requests are refused at once, and the
-status says in a sentence how it ended."""
+"""Training and scoring over HTTP, in front of MONAI Label's routes: one training at a time, wrong requests are refused
+at once, and the status says in a sentence how it ended."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 from monailabel.config import settings
+from monailabel.endpoints import scoring
 from monailabel.endpoints import train as training
 from monailabel.endpoints.user.auth import RBAC
 from monailabel.interfaces.utils.app import app_instance
@@ -19,17 +20,18 @@ from lib.devices import read_device
 from lib.errors import BusyError, InputError, NotFoundError
 from lib.trainers.own_process import STAYS
 from lib.trainers.settings import read_wanted
+from lib.web.model import scored
 from lib.web.openapi import BUSY, ERRORS
 
 ADMIN = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))
 USER = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))
 STARTS_WITHIN = 10.0  # s from a request to its process
 
-router = APIRouter(prefix=settings.MONAI_LABEL_API_STR, tags=["Train"])
+router = APIRouter(prefix=settings.MONAI_LABEL_API_STR)
 _starting = threading.Lock()
 
 
-@router.post("/train/{model}", dependencies=[ADMIN], responses={**ERRORS, **BUSY})
+@router.post("/train/{model}", tags=["Train"], dependencies=[ADMIN], responses={**ERRORS, **BUSY})
 def start(model: str, params: dict[str, Any] | None = None, enqueue: bool = False) -> Any:
     """Train on the saved labels, in a process of its own; `enqueue` waits for a running training instead of a refusal.
 
@@ -61,7 +63,7 @@ def start_all(params: dict[str, Any] | None = None) -> Any:
     return {name: {"result": start(name, {**(params or {}), **(params or {}).get(name, {})})} for name in models}
 
 
-@router.get("/train/", dependencies=[USER], responses=ERRORS)
+@router.get("/train/", tags=["Train"], dependencies=[USER], responses=ERRORS)
 def status(all: bool = False, check_if_running: bool = False) -> Any:
     """The last training (`all`: a list of all of this server): `status` is SUBMITTED, RUNNING, DONE, STOPPED or ERROR,
     `details` the last lines of its log, `outcome` one sentence once it is over."""
@@ -69,13 +71,26 @@ def status(all: bool = False, check_if_running: bool = False) -> Any:
     return [with_outcome(task) for task in found] if isinstance(found, list) else with_outcome(found)
 
 
-@router.delete("/train/", dependencies=[ADMIN], responses=ERRORS)
+@router.delete("/train/", tags=["Train"], dependencies=[ADMIN], responses=ERRORS)
 def stop() -> Any:
     """Stop the training that is running; what it published stays. Answers null if none is."""
     deadline = time.monotonic() + STARTS_WITHIN
     while tasks("train") and tasks("train")[-1]["status"] == "SUBMITTED" and time.monotonic() < deadline:
         time.sleep(0.1)  # its process is about to start
     return training.stop()
+
+
+@router.get("/scoring/", tags=["Scoring"], dependencies=[USER], responses=ERRORS)
+def scoring_status(all: bool = False, check_if_running: bool = False) -> Any:
+    """As MONAI Label's; the last run comes with `scores`, the served model against the saved labels."""
+    found = scoring.status(all, check_if_running)
+    return found if isinstance(found, list) else {**found, "scores": scores()}
+
+
+def scores() -> dict[str, Any]:
+    """The served model against the saved labels, as far as it has been scored."""
+    config = next(iter(app_instance().models.values()))
+    return scored(config.dice.read(), config.model.current().version, config.task)
 
 
 def under_way(method: str) -> list[dict[str, Any]]:

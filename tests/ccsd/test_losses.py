@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib.ccsd import losses
-from lib.ccsd.losses import LossConfig, objective
+from lib.ccsd.losses import LossConfig, objective, segmentation
 from lib.ccsd.network import PRESETS, CCSDNetwork
 from lib.ccsd.task import BRATS
 
@@ -127,3 +127,17 @@ def test_the_same_seed_gives_the_same_loss(network: CCSDNetwork) -> None:
 def test_a_wrong_setting_is_refused(wrong: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         LossConfig(**wrong)  # type: ignore[arg-type]  # that is the test
+
+
+def test_regions_that_were_not_drawn_count_for_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn((2, 3, 8, 8, 8), generator=generator).requires_grad_()
+    regions = (torch.rand((2, 3, 8, 8, 8), generator=generator) > 0.5).float()
+    drawn = torch.tensor([[True, False, True], [True, True, True]])
+    segmentation(logits, regions, drawn).backward()
+    assert logits.grad is not None
+    assert not logits.grad[0, 1].any()
+    assert logits.grad[drawn].any(dim=(-1, -2, -3)).all()
+    everything = segmentation(logits, regions, torch.ones_like(drawn))
+    assert float(everything) == pytest.approx(float(segmentation(logits, regions)), rel=1e-5)
+    assert float(segmentation(logits, regions, torch.zeros_like(drawn))) == 0

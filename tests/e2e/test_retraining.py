@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -178,14 +179,9 @@ def test_the_model_is_compared_with_saved_labels(server: Server, phantom: Phanto
     assert "no label with the tag final" in server.get("/scoring/").json()["details"][-1]
     assert save_label(server, "a_flair", label_file(phantom, tmp_path)).ok
     whole = (phantom.label > 0).astype(np.uint8)
-    drawn = label_file(phantom, tmp_path, whole)
-    with drawn.open("rb") as file:
-        only = {"label_info": [{"name": "WT", "idx": 1}]}
-        answer = server.put(
-            "/datastore/label?image=b_flair&tag=final",
-            files={"label": file},
-            data={"params": str(only).replace("'", '"')},
-        )
+    only = {"params": json.dumps({"label_info": [{"name": "WT", "idx": 1}]})}
+    files = {"label": ("label.nii.gz", label_file(phantom, tmp_path, whole))}
+    answer = server.put("/datastore/label?image=b_flair&tag=final", files=files, data=only)
     assert answer.ok, answer.text
     assert server.post("/scoring/dice").ok
     wait_until(lambda: server.get("/scoring/").json()["status"] == "DONE", 60, "not scored")
@@ -194,3 +190,4 @@ def test_the_model_is_compared_with_saved_labels(server: Server, phantom: Phanto
     assert set(found["studies"]["b"]["dice"][0]) == {"modalities", "WT"}
     assert found["version"] == server.get("/info/").json()["models"]["ccsd"]["version"]
     assert {"WT", "TC", "ET"} < set(found["mean"][0])
+    assert server.get("/scoring/").json()["scores"] == found

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,10 @@ from lib.ccsd.network import PRESETS
 from lib.ccsd.task import BRATS
 from lib.errors import InputError, NotFoundError
 from lib.publishing import checkpoint
+from lib.publishing.compare import compare
 from lib.publishing.served import ServedModel
 from lib.publishing.versions import Versions
+from tests.conftest import REPOSITORY
 from tests.publishing.test_checkpoint import tiny
 
 
@@ -83,3 +87,67 @@ def test_a_damaged_file_is_neither_listed_nor_served(versions: Versions) -> None
         versions.serve(first)
     assert versions.model.current().version == second
     assert first not in names(versions)
+
+
+def test_a_pinned_version_stays_served_whatever_is_published(versions: Versions) -> None:
+    first = versions.publish(tiny(1), name="ccsd", notes={})
+    versions.pin(first)
+    later = [versions.publish(tiny(seed), name="ccsd", notes={}) for seed in range(2, 7)]
+    assert versions.model.current().version == first
+    assert [v.version for v in versions.known() if v.pinned] == [first]  # kept, though more than three came after
+    with pytest.raises(InputError, match=f"version {first} is pinned, expected it to be unpinned"):
+        versions.serve(later[-1])
+    versions.unpin()
+    versions.serve(later[-1])
+    assert versions.model.current().version == later[-1]
+
+
+def test_a_candidate_is_listed_with_its_reason_and_not_served(versions: Versions) -> None:
+    first = versions.publish(tiny(1), name="ccsd", notes={})
+    candidates = [versions.keep_back(tiny(s), name="ccsd", notes={}, reason=f"worse {s}") for s in range(2, 7)]
+    assert versions.model.current().version == first
+    known = {v.version: v for v in versions.known()}
+    assert known[candidates[-1]].kept_back == "worse 6"
+    assert known[first].kept_back is None
+    assert [c for c in candidates if c in known] == candidates[-3:]
+    assert first in known
+
+
+def test_two_versions_are_compared_by_dice_data_and_settings(versions: Versions) -> None:
+    row = {"modalities": ["t1", "flair"], "WT": 0.5, "TC": 0.4, "ET": 0.3}
+    old = {"dice": [row], "data": {"a": "1", "b": "1"}, "config": {"seed": 0, "losses": {"tau": 2}}}
+    new = {
+        "dice": [{**row, "WT": 0.7}, {**row, "modalities": ["t1"]}],
+        "data": {"b": "2", "c": "1"},
+        "config": {"seed": 0, "losses": {"tau": 4}},
+    }
+    first = versions.find(versions.publish(tiny(1), name="ccsd", notes=old))
+    second = versions.find(versions.publish(tiny(2), name="ccsd", notes=new))
+    found = compare(first, second, BRATS)
+    assert found["dice"] == [{"modalities": ["t1", "flair"], "WT": [0.5, 0.7], "TC": [0.4, 0.4], "ET": [0.3, 0.3]}]
+    assert found["only"] == [["a"], ["c"]]
+    assert found["changed"] == ["b"]
+    assert found["settings"] == {"losses.tau": [2, 4]}
+
+
+def test_the_script_lists_compares_rolls_back_and_pins(versions: Versions, tmp_path: Path) -> None:
+    versions.model.shipped.rename(tmp_path / "pretrained_ccsd.pt")  # as the app names it
+    first = versions.publish(tiny(1), name="ccsd", notes={})
+    second = versions.publish(tiny(2), name="ccsd", notes={})
+
+    def script(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(REPOSITORY / "scripts" / "versions.py"), *arguments, "--model", str(tmp_path)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    listed = script("list").stdout.splitlines()
+    assert [text.split()[0] for text in listed[:2]] == [second, first]
+    assert listed[0].endswith("served")
+    assert f"{first} -> {second}" in script("compare", first, second).stdout
+    (pinned,) = [text for text in script("pin", first).stdout.splitlines() if text.endswith("served pinned")]
+    assert pinned.startswith(first)
+    refused = script("serve", second)
+    assert refused.returncode != 0
+    assert refused.stderr.startswith(f"error: version {first} is pinned")
+    script("unpin")
+    script("serve", second)
+    assert versions.model.current().version == second

@@ -5,12 +5,14 @@ import { lineChart } from "./chart.js";
 import { attempt, byId, el, fill, number, say } from "./dom.js";
 
 export async function showModel() {
-  const [model, { versions }] = await Promise.all([json("data/model"), json("data/versions")]);
+  const [model, { versions }, scores] = await Promise.all(
+    [json("data/model"), json("data/versions"), json("data/scores")]);
   byId("served").textContent = model.version;
   fill(byId("model"),
     el("div", { class: "columns" },
       el("div", { class: "panel" }, heatMap(model)),
       el("div", { class: "panel" }, curve(model), about(model))),
+    el("div", { class: "panel" }, againstLabels(model, scores)),
     el("div", { class: "panel" }, versionTable(versions), comparison(versions)));
 }
 
@@ -47,6 +49,31 @@ function heat(value) {
   const cell = el("td", { class: "cell" }, number(value));
   cell.style.setProperty("--share", `${Math.round(100 * value)}%`);
   return cell;
+}
+
+// The served model against the labels that users saved.
+function againstLabels(model, { mean, studies }) {
+  const regions = Object.keys(model.regions);
+  const measure = el("button", { type: "button", onclick: () => attempt(async () => {
+    await post("../scoring/dice", {});
+    say("Being measured in the background; open this page again in a while.");
+  }) }, "Measure");
+  const trained = Object.entries(studies).filter(([, one]) => one.trained).map(([study]) => study);
+  const about = mean.length
+    ? `${Object.keys(studies).length} labelled; trained on ${trained.length} of them` +
+      (trained.length ? ` (${trained.join(", ")}): on those it is better than on others.` : ".")
+    : "Not measured with these weights yet.";
+  const rows = mean.map((row) =>
+    el("tr", {}, el("td", {}, row.modalities.join(" + ")), el("td", { class: "figure" }, row.studies),
+      regions.map((g) => (g in row ? heat(row[g]) : el("td", {}, "–")))));
+  return [
+    el("h2", {}, "Against saved labels"), el("p", { class: "quiet" }, about), measure,
+    mean.length
+      ? el("div", { class: "wide" }, el("table", { class: "heat" },
+        el("thead", {}, el("tr", {}, ["modalities", "studies", ...regions].map((h) => el("th", { scope: "col" }, h)))),
+        el("tbody", {}, rows)))
+      : null,
+  ];
 }
 
 function curve(model) {

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""The published versions of a model: list, compare, serve one (roll back), pin one, unpin. The server need not run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from statistics import fmean
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from lib.ccsd.network import PRESETS
+from lib.ccsd.task import BRATS, Task
+from lib.errors import InputError
+from lib.publishing.compare import compare
+from lib.publishing.served import ServedModel
+from lib.publishing.versions import Version, Versions
+from lib.settings import read_task
+
+
+def main() -> None:
+    arguments = _parse()
+    task = read_task(arguments.task) if arguments.task else BRATS
+    own = "ccsd" if task == BRATS else f"ccsd_{task.name}"
+    folder: Path = arguments.model
+    model = ServedModel(folder / f"{own}.pt", folder / f"pretrained_{own}.pt", task, PRESETS["small"])
+    versions = Versions(model)
+    names = arguments.versions
+    if arguments.do == "compare":
+        if len(names) != 2:
+            raise InputError(f"compare takes two versions, found {len(names)}")
+        print(compared(versions.find(names[0]), versions.find(names[1]), task))
+        return
+    if arguments.do in ("serve", "pin"):
+        if len(names) != 1:
+            raise InputError(f"{arguments.do} takes one version, found {len(names)}")
+        versions.serve(names[0]) if arguments.do == "serve" else versions.pin(names[0])
+    elif arguments.do == "unpin":
+        versions.unpin()
+    for version in versions.known():
+        print(line(version, task))
+
+
+def line(one: Version, task: Task) -> str:
+    values = [row[g] for row in one.notes.get("dice") or () for g in task.regions if g in row]
+    mean = f"mean Dice {fmean(values):.3f}" if values else "not measured"
+    marks = " ".join(name for name, is_so in (("served", one.served), ("pinned", one.pinned)) if is_so)
+    why = f"  candidate: {one.kept_back}" if one.kept_back else ""
+    return f"{one.version}  {one.notes.get('published', 'shipped'):25}  {mean}  {marks}{why}".rstrip()
+
+
+def compared(first: Version, second: Version, task: Task) -> str:
+    """A Markdown table."""
+    found = compare(first, second, task)
+    same = found["validated_on"][0] == found["validated_on"][1]
+    lines = [
+        f"{first.version} -> {second.version}, measured on {'the same' if same else 'DIFFERENT'} studies",
+        f"trained on by the second alone: {', '.join(found['only'][1]) or 'none'}",
+        f"by the first alone: {', '.join(found['only'][0]) or 'none'}",
+        f"labels or images changed: {', '.join(found['changed']) or 'none'}",
+        f"settings: {', '.join(f'{k} {a} -> {b}' for k, (a, b) in found['settings'].items()) or 'the same'}",
+        "",
+        f"| modalities | {' | '.join(task.regions)} |",
+        "|---|" + "---|" * len(task.regions),
+    ]
+    for row in found["dice"]:
+        cells = " | ".join(" -> ".join("-" if v is None else f"{v:.3f}" for v in row[g]) for g in task.regions)
+        lines.append(f"| {'+'.join(row['modalities'])} | {cells} |")
+    return "\n".join(lines)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("do", choices=["list", "compare", "serve", "pin", "unpin"])
+    parser.add_argument("versions", nargs="*", help="two to compare, one to serve or pin")
+    parser.add_argument("--model", type=Path, default=ROOT / "apps" / "ccsd" / "model", help="the model folder")
+    parser.add_argument("--task", type=Path, help="task file, as the server's --conf task")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
