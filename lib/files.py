@@ -7,8 +7,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import torch
 
 WRITING = ".writing-"
+
+
+def save_tensors(content: Any, path: Path) -> None:
+    """As torch.save. Raises OSError where the disk is full, which torch does not say if it opens the file itself."""
+    with path.open("wb") as stream:
+        torch.save(content, stream)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -23,7 +23,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from lib.ccsd.task import BRATS
 from lib.errors import InputError
-from lib.files import replacing
+from lib.files import replacing, save_tensors
 from lib.publishing import checkpoint
 from lib.publishing.checkpoint import Checkpoint
 from lib.settings import read_task
@@ -140,7 +140,7 @@ class Keeper:
             version = checkpoint.save(self.out, epoch.network, name=self.settings.preset, notes=notes, half=True)
             logger.info("wrote %s (%s)", self.out, version)
         with replacing(self.state_file) as temporary:
-            torch.save({"run": epoch.state, "settings": _plain(self.settings), "best": self.best}, temporary)
+            save_tensors({"run": epoch.state, "settings": _plain(self.settings), "best": self.best}, temporary)
 
     def _log(self, epoch: Epoch) -> None:
         if self._board is None:

@@ -14,7 +14,7 @@ import torch
 from lib.ccsd.network import CCSDNetwork, NetworkConfig
 from lib.ccsd.task import Task
 from lib.errors import InputError
-from lib.files import replacing
+from lib.files import replacing, save_tensors
 
 UNTRAINED = "untrained"
 
@@ -46,7 +46,7 @@ def save(path: Path, network: CCSDNetwork, *, name: str, notes: Mapping[str, Any
         "notes": dict(notes),
     }
     with replacing(path) as temporary:
-        torch.save(content, temporary)
+        save_tensors(content, temporary)
     return version
 
 
@@ -88,7 +88,7 @@ def annotate(path: Path, notes: Mapping[str, Any]) -> None:
     content = _content(path)
     content["notes"] = {**content.get("notes", {}), **notes}
     with replacing(path) as temporary:
-        torch.save(content, temporary)
+        save_tensors(content, temporary)
 
 
 def untrained(task: Task, config: NetworkConfig, *, seed: int = 0) -> Checkpoint:

@@ -35,9 +35,9 @@ class Setup:
     start: int = 2
     a_round: int = 2
     rounds: int = 5
-    steps_start: int = 150
-    steps_round: int = 80
-    patch: int = 48
+    steps_start: int = 1000
+    steps_round: int = 250
+    patch: int = 32
 
 
 @dataclass(frozen=True)

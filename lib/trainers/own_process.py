@@ -41,7 +41,7 @@ def sentence_of(error: BaseException) -> str | None:
         return f"the disk is full ({error.filename or 'while weights were written'}), expected room for them; {STAYS}"
     text = str(error)
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        return f"not enough memory to train, expected a smaller patch or train_batch_size; {STAYS}"
+        return f"not enough memory, expected a smaller patch, train_batch_size or window; {STAYS}"
     cause = error.__cause__ or error.__context__
     return sentence_of(cause) if cause else None
 

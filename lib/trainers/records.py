@@ -11,12 +11,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from lib.ccsd.network import CCSDNetwork
 from lib.evaluation.subsets15 import table
-from lib.files import replacing
+from lib.files import replacing, save_tensors
 from lib.publishing.checkpoint import UNTRAINED
 from lib.publishing.rule import Verdict, judge
 from lib.training.loop import Epoch, describe, mean_dice
@@ -129,7 +128,7 @@ class Records:
             "run": epoch.state,
         }
         with replacing(self.job.state_file) as temporary:
-            torch.save(content, temporary)
+            save_tensors(content, temporary)
         self._stored = time.monotonic()
 
     def restore(self, state: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from lib.ccsd.task import Task
 from lib.errors import InputError
-from lib.files import replacing
+from lib.files import replacing, save_tensors
 from lib.studies.labels import description_of
 from lib.studies.study import Study
 from lib.training.cases import Case, load_case
@@ -55,7 +55,7 @@ def load_cached(
     if not path.exists():
         case = load_case(study, label, task, image=image, drawn=drawn)
         with replacing(path) as temporary:
-            torch.save({f.name: getattr(case, f.name) for f in fields(Case)}, temporary)
+            save_tensors({f.name: getattr(case, f.name) for f in fields(Case)}, temporary)
     return read_cached(path)
 
 
