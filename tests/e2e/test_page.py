@@ -21,7 +21,7 @@ from lib.publishing.versions import Versions
 from lib.studies.volumes import write_volume
 from tests.conftest import REPOSITORY
 from tests.e2e.browser import keep_picture, open_chromium, stay_local
-from tests.e2e.conftest import Server, start_server
+from tests.e2e.conftest import Server, start_server, wait_until
 from tests.e2e.test_server import read_mask
 
 pytestmark = pytest.mark.e2e
@@ -145,6 +145,20 @@ def test_the_model_shows_fifteen_subsets_and_the_curve(page: Page) -> None:
     keep_picture(page, "page_model_light")
 
 
+def test_the_model_is_measured_against_saved_labels(page: Page, server: Server) -> None:
+    label = (server.studies / "case" / "case_seg.nii.gz").read_bytes()
+    server.put("/datastore/label?image=case_t1&tag=final", files={"label": ("l.nii.gz", label)})
+    page.get_by_role("link", name="Model").click()
+    panel = page.locator(".panel:has(h2:text('Against saved labels'))")
+    expect(panel).to_contain_text("Not measured with these weights yet.")
+    panel.get_by_role("button", name="Measure").click()
+    wait_until(lambda: server.get("/scoring/").json().get("status") == "DONE", 120, "not measured")
+    page.reload()
+    page.get_by_role("link", name="Model").click()
+    expect(panel.locator("tbody tr")).to_have_count(15)
+    keep_picture(page, "page_against_labels")
+
+
 def test_a_training_is_started_watched_and_rolled_back(page: Page, server: Server) -> None:
     page.get_by_role("link", name="Training").click()
     status = page.locator(".status")
@@ -156,15 +170,24 @@ def test_a_training_is_started_watched_and_rolled_back(page: Page, server: Serve
     expect(status).to_contain_text("STOPPED")
     assert server.post("/train/ccsd", json={"max_epochs": 2, "steps": 2, "patch": 32}).status_code == 200
     expect(status).to_contain_text("DONE", timeout=120_000)
+    expect(status).to_contain_text("mean validation Dice")
     expect(page.get_by_role("img", name="mean validation Dice")).to_be_visible()
     assert page.get_by_role("img", name="loss:").count() > 2
     keep_picture(page, "page_training")
-    Versions(served(server)).publish(checkpoint.load(WEIGHTS, task=BRATS).network, name="again", notes={})
+    shipped = checkpoint.load(WEIGHTS, task=BRATS)
+    Versions(served(server)).publish(shipped.network, name="again", notes=shipped.notes)
     page.get_by_role("link", name="Model").click()
     expect(page.locator(".current")).to_contain_text("again-")
-    page.once("dialog", lambda dialog: dialog.accept())
-    page.locator(".versions tr:has(td:first-child:has-text('small-1297f84953')) button").click()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.locator(".versions tr:has(td:first-child:has-text('small-1297f84953')) button:has-text('Roll back')").click()
     expect(page.locator(".current")).to_contain_text("small-1297f84953")
+    page.locator(".current button:has-text('Pin')").click()
+    expect(page.locator(".current")).to_contain_text("served, pinned")
+    page.locator(".current button:has-text('Unpin')").click()
+    expect(page.locator(".current")).not_to_contain_text("pinned")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator(".compared tbody tr")).to_have_count(15)
+    keep_picture(page, "page_compared")
     assert server.infer("poor_flair").json()["ccsd"]["model"] == "small-1297f84953"
 
 

@@ -89,7 +89,7 @@ def test_every_route_is_described_with_its_errors(document: dict[str, Any]) -> N
         ("POST", "/train/unet", 404, "model is 'unet', expected one of this server's: ccsd"),
         ("POST", "/batch/infer/unet", 404, "model is 'unet', expected one of this server's: ccsd"),
         ("POST", "/activelearning/clever", 404, "strategy is 'clever', expected one of this server's: random"),
-        ("POST", "/scoring/dice", 404, "method is 'dice', expected one of this server's: none"),
+        ("POST", "/scoring/magic", 404, "method is 'magic', expected one of this server's: dice, subset_disagreement"),
         ("PUT", "/datastore/label?image=demo_t1", 422, "body.label: field required"),
         ("GET", "/datastore/image?image=nowhere", 404, "Image NOT Found"),
         ("GET", "/datastore/image/info?image=nowhere", 404, "image nowhere does not exist"),
