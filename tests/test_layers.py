@@ -20,6 +20,7 @@ ALLOWED = {
     "studies": {"errors", "files"},
     "preprocessing": {"clock", "errors", "files", "studies"},
     "phantoms": {"ccsd", *DATA},
+    "engine": {"ccsd", "phantoms", *DATA},
     "evaluation": {"ccsd", "stopping", *DATA},
     "publishing": {"ccsd", "errors", "files"},
     "benchmarks": {"ccsd"},

@@ -34,11 +34,17 @@ class Anatomy:
 
 def make_anatomy(affine: NDArray[np.float64], shape: tuple[int, int, int], rng: np.random.Generator) -> Anatomy:
     """The template on the grid (`shape`, `affine`: voxel -> template mm, RAS+), smoothly deformed."""
-    t1, gm, wm, template_affine = _template()
-    points = _deformed_points(affine, shape, np.linalg.inv(template_affine), rng)
+    return sample_template(_deformed_points(affine, shape, rng))
+
+
+def sample_template(points: Array) -> Anatomy:
+    """The template at `points` (3, D, H, W), template mm RAS+."""
+    t1, gm, wm, affine = _template()
+    to_voxels = np.linalg.inv(affine).astype(np.float32)
+    voxels = np.tensordot(to_voxels[:3, :3], points, axes=1) + to_voxels[:3, 3][:, None, None, None]
 
     def sample(image: Array) -> Array:
-        sampled: Array = ndimage.map_coordinates(image, points, order=1, mode="constant", output=np.float32)
+        sampled: Array = ndimage.map_coordinates(image, voxels, order=1, mode="constant", output=np.float32)
         return sampled
 
     gm, wm, t1 = sample(gm), sample(wm), sample(t1)
@@ -60,16 +66,13 @@ def smooth_noise(shape: tuple[int, int, int], period: float, rng: np.random.Gene
     return ((field - field.mean()) / max(float(field.std()), 1e-6)).astype(np.float32)
 
 
-def _deformed_points(
-    affine: NDArray[np.float64], shape: tuple[int, int, int], to_template: NDArray[np.float64], rng: np.random.Generator
-) -> Array:
-    """Template voxel coordinates (3, D, H, W) of each voxel of the grid."""
-    combined = to_template @ affine
+def _deformed_points(affine: NDArray[np.float64], shape: tuple[int, int, int], rng: np.random.Generator) -> Array:
+    """Template mm (3, D, H, W) of each voxel of the grid."""
     axes = np.meshgrid(*[np.arange(n, dtype=np.float32) for n in shape], indexing="ij", sparse=True)
     spacing = np.linalg.norm(affine[:3, :3], axis=0).mean()
     points = np.empty((3, *shape), dtype=np.float32)
     for row in range(3):
-        points[row] = sum(combined[row, k] * axes[k] for k in range(3)) + combined[row, 3]
+        points[row] = sum(affine[row, k] * axes[k] for k in range(3)) + affine[row, 3]
         points[row] += DEFORMATION * smooth_noise(shape, 45 / spacing, rng)
     return points
 
