@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def write_archive(store: StudyDatastore, path: Path, limit: int | None) -> Path:
-    """`<study>/<image>` and `<study>/<image>_label.nii.gz`, of `limit` labelled studies or all, as `path`.
+    """`<study>/<image>` and `<study>/<image>_label.nii.gz`, of `limit` labelled studies or all, as `path`. A label that
+    knows some regions only says so in its name: `_label_WT`.
 
     Raises:
         NotFoundError: no study has a final label.
@@ -26,7 +27,8 @@ def write_archive(store: StudyDatastore, path: Path, limit: int | None) -> Path:
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for row in rows:
             files = {uri: os.path.basename(uri) for uri in map(store.get_image_uri, store.images_of(row["study"]))}
-            files[row["label"]] = f"{row['id']}_label.nii.gz"
+            partial = f"_{'+'.join(row['regions'])}" if row["regions"] is not None else ""
+            files[row["label"]] = f"{row['id']}_label{partial}.nii.gz"
             for file, name in files.items():
                 archive.write(file, f"{row['study']}/{name}")
     return path

@@ -235,7 +235,8 @@ class StudyDatastore(StudyIndex):
             segments=segments,
         )
         listed = listed_values(segments, self._task.segment_names)
-        regions = {"regions": list(self._task.drawn(listed))} if listed else {}
+        drawn = list(self._task.drawn(listed))
+        regions = {"regions": drawn} if listed and len(drawn) < len(self._task.regions) else {}
         self._keep_label(image_id, label_tag, values, grid, {**label_info, **regions, "ts": int(time.time())})
         return image_id
 

@@ -61,7 +61,6 @@ class CCSDTrainTask(TrainTask):
         wanted = read_wanted(request)
         device = read_device(request.get("device"))
         with self._alone():
-            torch.set_num_threads(wanted.threads or max(1, (os.cpu_count() or 2) // 2))
             ready, left_out = self._ready(datastore)
             job = self._plan(wanted, device, ready, left_out)
             logger.info("training on %s, validating on %s", job.facts["training"], job.facts["validation"])
@@ -119,6 +118,7 @@ class CCSDTrainTask(TrainTask):
             weights=_weights(training, known, wanted.new_share),
             config=wanted.train,
             rule=wanted.rule,
+            threads=wanted.threads or max(1, (os.cpu_count() or 2) // 2),
             gpu_memory=wanted.gpu_memory,
             device=device,
             facts=facts,

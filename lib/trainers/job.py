@@ -45,6 +45,7 @@ class Job:
     weights: Sequence[float]
     config: TrainConfig
     rule: PublishRule
+    threads: int
     gpu_memory: float
     device: torch.device
     facts: Mapping[str, Any]
@@ -83,6 +84,7 @@ def learn(rank: int, count: int, job: Job) -> None:
     Raises:
         InputError, DivergedError: as `lib.training.loop.train`.
     """
+    torch.set_num_threads(max(1, job.threads // count))
     device = torch.device("cuda", rank) if count > 1 and job.device.type == "cuda" else job.device
     if device.type == "cuda":
         torch.cuda.set_per_process_memory_fraction(job.gpu_memory, device)

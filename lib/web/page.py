@@ -182,7 +182,7 @@ def show_training() -> Any:
 
 
 def _saved_label(image: str) -> dict[str, Any] | None:
-    """The label that is saved for an image, put among the masks, and its volumes."""
+    """The label that is saved for an image, put among the masks, its volumes, and the regions drawn (None: all)."""
     path = _datastore().get_label_uri(image, "final")
     if not path:
         return None
@@ -190,7 +190,8 @@ def _saved_label(image: str) -> dict[str, Any] | None:
     values, grid = read_label(Path(path), known=len(task.labels), aliases=task.aliases)
     mask, layer = f"final {image}", Layer(values, grid)
     masks.put(mask, layer)
-    return {"mask": mask, "planes": slices.planes(layer), **volumes(values, grid, task)}
+    known = _datastore().get_label_info(image, "final").get("regions")
+    return {"mask": mask, "planes": slices.planes(layer), "regions": known, **volumes(values, grid, task)}
 
 
 def _segment(wanted: Wanted) -> dict[str, Any]:

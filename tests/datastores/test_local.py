@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from lib.ccsd.task import BRATS
 from lib.datastores.local import StudyDatastore
 from lib.errors import GridMismatchError, InputError, NotFoundError
+from lib.phantoms.phantom import Phantom, write_phantom
 from lib.studies.dicom_volume import read_series
 from lib.studies.volumes import Grid, read_volume, write_volume
 from tests.studies.dicom_files import Made, some_data, write_series
@@ -258,3 +260,23 @@ def test_an_image_that_cannot_be_kept_leaves_nothing_behind(
         store.add_image(name, str(sent), {})
     assert store.list_images() == ["p_t1"]
     assert not list((root / "uploads").rglob("*.nii.gz"))
+
+
+def test_a_label_of_which_only_the_whole_tumour_was_drawn_says_so(tmp_path: Path, phantom: Phantom) -> None:
+    write_phantom(phantom, tmp_path / "a", "a", modalities=["flair"], label=False)
+    store = StudyDatastore(str(tmp_path), BRATS)
+    write_volume(tmp_path / ".drawn.nii.gz", (phantom.label > 0).astype(np.uint8), phantom.grid)
+    cases: list[tuple[list[str], list[str] | None]] = [
+        (["Whole Tumor"], ["WT"]),
+        (["WT", "enhancing tumour"], ["WT", "ET"]),
+        (["tumour core"], ["TC"]),
+        (list(BRATS.labels), None),
+        ([], None),
+    ]
+    for segments, regions in cases:
+        info = {"label_info": [{"name": name, "idx": i} for i, name in enumerate(segments, start=1)]}
+        store.save_label("a_flair", str(tmp_path / ".drawn.nii.gz"), "final", info)
+        assert store.datalist()[0]["regions"] == regions
+        with zipfile.ZipFile(store.get_dataset_archive(None)) as archive:
+            suffix = f"_{'+'.join(regions)}" if regions else ""
+            assert f"a/a_flair_label{suffix}.nii.gz" in archive.namelist()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from lib.ccsd.network import PRESETS
 from lib.ccsd.task import BRATS
@@ -45,7 +46,11 @@ class Clinic:
         )
 
     def train(self, **request: Any) -> dict[str, Any]:
-        return self.task()({**SHORT, **request}, self.store)
+        threads = torch.get_num_threads()
+        try:
+            return self.task()({**SHORT, **request}, self.store)
+        finally:
+            torch.set_num_threads(threads)  # those of the other tests
 
     def snapshot(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads((self.folder / "ccsd.training" / "snapshot.json").read_text())

@@ -138,9 +138,11 @@ function result(state) {
     el("table", { class: "volumes" }, el("tbody", {}, parts)),
     el("table", { class: "volumes" }, el("thead", {}, head), el("tbody", {}, regions)),
     ccsd ? el("p", { class: "quiet" }, `from ${Object.keys(ccsd.modalities.used).join(", ")} on the grid of ${ccsd.image}, by `,
-      el("code", {}, ccsd.model)) : el("p", { class: "quiet" }, "the label saved with the tag final"),
+      el("code", {}, ccsd.model)) : el("p", { class: "quiet" }, `the label saved with the tag final${only(volumes)}`),
   ].flat();
 }
+
+const only = ({ regions }) => (regions ? `; only ${regions.join(" and ")} was drawn, the rest is not known` : "");
 
 function found(state) {
   const { chips, left_out: left, reference } = state.details;
