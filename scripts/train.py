@@ -21,7 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from lib.ccsd.task import BRATS
+from lib.ccsd.task import BRATS, Task
 from lib.errors import InputError
 from lib.files import replacing, save_tensors
 from lib.publishing import checkpoint
@@ -30,6 +30,7 @@ from lib.settings import read_task
 from lib.studies.lists import select
 from lib.studies.study import find_studies
 from lib.training.cache import load_cases
+from lib.training.cases import Case
 from lib.training.loop import Epoch, describe, train
 from lib.training.processes import join_processes
 from lib.training.run import DivergedError
@@ -51,15 +52,7 @@ def main() -> None:
         start = checkpoint.untrained(task, settings.network, seed=settings.train.seed)
     keeper = Keeper(arguments.out, settings, start)
     resume = keeper.stored() if arguments.resume else None
-    studies = find_studies(arguments.data, task.modalities)
-    chosen = select(studies, arguments.train) if arguments.train else studies
-    held_out = select(studies, arguments.val) if arguments.val else []
-    both = {s.id for s in chosen} & {s.id for s in held_out}
-    if both and arguments.train:
-        raise InputError(f"{arguments.val.name} and {arguments.train.name} both name {', '.join(sorted(both))}")
-    chosen = [s for s in chosen if s.id not in both]
-    cases = load_cases(chosen, task, cache=arguments.cache)
-    validation = load_cases(held_out, task, cache=arguments.cache) if held_out else []
+    cases, validation, weights = _cases(arguments, task)
     keeper.notes["cases"] = [c.id for c in cases]
     keeper.notes["validation"] = [c.id for c in validation]
     device = _device()
@@ -83,9 +76,30 @@ def main() -> None:
             device=device,
             on_epoch=keeper.see,
             on_step=show,
+            weights=weights,
             resume=resume,
             processes=processes,
         )
+
+
+def _cases(arguments: argparse.Namespace, task: Task) -> tuple[list[Case], list[Case], list[float] | None]:
+    """(training, validation, how often each training study is drawn; None: all alike)."""
+    studies = find_studies(arguments.data, task.modalities)
+    chosen = select(studies, arguments.train) if arguments.train else studies
+    held_out = select(studies, arguments.val) if arguments.val else []
+    both = {s.id for s in chosen} & {s.id for s in held_out}
+    if both and arguments.train:
+        raise InputError(f"{arguments.val.name} and {arguments.train.name} both name {', '.join(sorted(both))}")
+    cases = load_cases([s for s in chosen if s.id not in both], task, cache=arguments.cache)
+    validation = load_cases(held_out, task, cache=arguments.cache) if held_out else []
+    if not arguments.also:
+        return cases, validation, None
+    share = arguments.also_share
+    if not 0 < share < 1:
+        raise InputError(f"--also-share is {share}, expected between 0 and 1")
+    others = load_cases(find_studies(arguments.also, task.modalities), task, cache=arguments.cache)
+    weights = [(1 - share) / len(cases)] * len(cases) + [share / len(others)] * len(others)
+    return [*cases, *others], validation, weights
 
 
 @dataclass
@@ -149,7 +163,7 @@ class Keeper:
             self._board.add_scalar(f"loss/{name}", value, epoch.index)
         self._board.add_scalar("learning_rate", epoch.learning_rate, epoch.index)
         if epoch.validation is not None:
-            mean = torch.stack(list(epoch.validation.values())).mean(dim=0)
+            mean = torch.stack(list(epoch.validation.values())).nanmean(dim=0)
             for region, value in zip(epoch.network.task.regions, mean.tolist(), strict=True):
                 self._board.add_scalar(f"validation Dice, mean of subsets/{region}", value, epoch.index)
         self._board.flush()
@@ -179,6 +193,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS, four modalities)")
     parser.add_argument("--train", type=Path, help="list of study ids to train on (default: all but --val)")
     parser.add_argument("--val", type=Path, help="list of study ids to validate on (default: none)")
+    parser.add_argument("--also", type=Path, help="folder of further studies to train on, such as made ones")
+    parser.add_argument("--also-share", type=float, default=0.5, help="share of the crops that come from --also")
     parser.add_argument("--model", type=Path, help="weights to start from (default: random)")
     parser.add_argument("--cache", type=Path, help="folder for prepared studies, so that later runs decode nothing")
     parser.add_argument("--resume", action="store_true", help="go on where a run with this --out stopped")

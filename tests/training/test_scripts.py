@@ -132,3 +132,15 @@ def test_gradients_of_two_processes_equal_those_of_one(tmp_path: Path) -> None:
     assert one.keys() == two.keys()
     worst = max(float((one[k] - two[k]).abs().max() / one[k].abs().max().clamp_min(1e-6)) for k in one)
     assert worst < 1e-4
+
+
+def test_made_studies_are_mixed_in_with_a_share_of_the_crops(studies: Path, phantom: Phantom, tmp_path: Path) -> None:
+    write_phantom(phantom, tmp_path / "made", "made-1")
+    also = ("--also", str(tmp_path / "made"))
+    done = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=(*also, "--also-share", "0.7")))
+    assert done.returncode == 0, done.stderr
+    notes = torch.load(tmp_path / "w.pt", weights_only=True)["notes"]
+    assert notes["cases"] == ["a", "b", "made-1"]
+    wrong = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=(*also, "--also-share", "1")))
+    assert wrong.returncode != 0
+    assert wrong.stderr.strip().endswith("error: --also-share is 1.0, expected between 0 and 1")
