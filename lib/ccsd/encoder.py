@@ -7,17 +7,30 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 
+class InstanceNorm(nn.GroupNorm):
+    """Instance norm with scale and shift: (B, C, D, H, W) -> the same, computed in float32 and returned as it came.
+
+    It is written as GroupNorm with a group per channel: the same function, with a channels-last kernel on CPU. There
+    the kernel's backward pass in bfloat16 is many times slower than the two casts.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.float()).to(x.dtype)
+
+
 class ConvBlock(nn.Sequential):
     """3x3x3 convolution, instance norm, leaky ReLU: (B, in, D, H, W) -> (B, out, D/stride, H/stride, W/stride).
 
-    Instance norm is written as GroupNorm with a group per channel: the same function, with a channels-last kernel on
-    CPU. It is never batch norm: batch statistics would leak between modalities folded into one batch.
+    It is never batch norm: batch statistics would leak between modalities folded into one batch.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1) -> None:
         super().__init__(
             nn.Conv3d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
-            nn.GroupNorm(out_channels, out_channels),
+            InstanceNorm(out_channels),
             nn.LeakyReLU(0.01, inplace=True),
         )
 

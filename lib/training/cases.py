@@ -15,11 +15,10 @@ from lib.ccsd.task import Task
 from lib.evaluation.subsets15 import read_labelled
 from lib.preprocessing.prepare import prepare_label
 from lib.studies.study import Study
+from lib.training.augment import intensities, uniform
 
 MAX_ROTATION = 0.26  # radians, 15 degrees
 MAX_SCALE = 0.15
-MAX_GAIN = 0.15
-MAX_SHIFT = 0.15  # in units of the z-scored intensities
 
 
 @dataclass(frozen=True)
@@ -75,12 +74,18 @@ def load_case(
 
 
 def crop(
-    case: Case, *, patch: int, tumour_share: float, augment: bool, generator: torch.Generator
+    case: Case,
+    *,
+    patch: int,
+    tumour_share: float,
+    augment: bool,
+    generator: torch.Generator,
+    scanner_share: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """One random crop: volumes (N, p, p, p) float and label (p, p, p) of integers.
 
-    Half of the crops (`tumour_share`) are centred on a tumour voxel, the others anywhere in the box. With `augment`:
-    rotation, scale, flips and a gain and shift per modality.
+    `tumour_share` of the crops are centred on a tumour voxel, the others anywhere in the box. With `augment`:
+    rotation, scale, flips and the intensities of `lib.training.augment`, `scanner_share` their `share`.
     """
     centre = _centre(case, patch, tumour_share, generator)
     grid = _sampling_grid(centre, case.label.shape, patch, augment, generator)
@@ -91,7 +96,7 @@ def crop(
     sampled = F.grid_sample(volumes[None], local[None], mode="bilinear", padding_mode="zeros", align_corners=True)[0]
     labels = F.grid_sample(label[None, None], local[None], mode="nearest", padding_mode="zeros", align_corners=True)
     if augment:
-        sampled = _intensity(sampled, generator)
+        sampled = intensities(sampled, generator, share=scanner_share)
     return sampled, labels[0, 0].round().long()
 
 
@@ -120,16 +125,12 @@ def batches(
     return chosen
 
 
-def _uniform(low: float, high: float, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    return low + (high - low) * torch.rand(shape, generator=generator)
-
-
 def _centre(case: Case, patch: int, tumour_share: float, generator: torch.Generator) -> Tensor:
     """Voxel coordinates (3,) of the crop's centre, kept so that the crop stays inside the box where it can."""
     shape = torch.tensor(case.label.shape, dtype=torch.float32)
     if len(case.tumour) and float(torch.rand((), generator=generator)) < tumour_share:
         index = int(torch.randint(len(case.tumour), (1,), generator=generator))
-        centre = case.tumour[index].float() + _uniform(-patch / 4, patch / 4, (3,), generator)
+        centre = case.tumour[index].float() + uniform(-patch / 4, patch / 4, (3,), generator)
     else:
         centre = torch.rand(3, generator=generator) * shape
     low = (shape / 2).clamp_max(patch / 2)
@@ -147,8 +148,8 @@ def _sampling_grid(centre: Tensor, shape: torch.Size, patch: int, augment: bool,
 
 def _random_affine(generator: torch.Generator) -> Tensor:
     """Rotation about the three axes, scale and flips as a (3, 3) matrix."""
-    matrix = torch.diag(_uniform(1 - MAX_SCALE, 1 + MAX_SCALE, (3,), generator))
-    for axis, angle in enumerate(_uniform(-MAX_ROTATION, MAX_ROTATION, (3,), generator)):
+    matrix = torch.diag(uniform(1 - MAX_SCALE, 1 + MAX_SCALE, (3,), generator))
+    for axis, angle in enumerate(uniform(-MAX_ROTATION, MAX_ROTATION, (3,), generator)):
         a, b = (i for i in range(3) if i != axis)
         turn = torch.eye(3)
         turn[a, a] = turn[b, b] = torch.cos(angle)
@@ -174,11 +175,3 @@ def _to_local(grid: Tensor, shape: torch.Size, box: tuple[slice, slice, slice]) 
     start = torch.tensor([s.start for s in box], dtype=torch.float32)
     edge = torch.tensor([s.stop - s.start for s in box], dtype=torch.float32)
     return ((grid - start) / (edge - 1) * 2 - 1).flip(-1)
-
-
-def _intensity(volumes: Tensor, generator: torch.Generator) -> Tensor:
-    """Gain and shift per modality inside the brain; zero stays zero."""
-    n = volumes.shape[0]
-    gain = _uniform(1 - MAX_GAIN, 1 + MAX_GAIN, (n, 1, 1, 1), generator)
-    shift = _uniform(-MAX_SHIFT, MAX_SHIFT, (n, 1, 1, 1), generator)
-    return torch.where(volumes != 0, volumes * gain + shift, volumes)

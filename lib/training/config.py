@@ -25,6 +25,7 @@ class TrainConfig:
         batch: crops a step, in each process.
         learning_rate: at the start; it falls to 0 by (1 - progress)^0.9 after `warm_up` steps of linear growth.
         tumour_share: share of crops centred on a tumour voxel.
+        scanner_share: how often a crop's modality gets each of the scanner's effects (`lib.training.augment`).
         mask_share: share of steps whose studies are given with a random subset of their modalities only.
         validate_every: epochs between validations.
         average: decay of the exponential moving average of the weights, which is what is validated and published.
@@ -44,6 +45,7 @@ class TrainConfig:
     weight_decay: float = 1e-4
     warm_up: int = 20
     tumour_share: float = 0.5
+    scanner_share: float = 0.0
     mask_share: float = 0.0
     validate_every: int = 1
     average: float = 0.99
@@ -60,7 +62,7 @@ class TrainConfig:
             raise InputError(f"max_minutes is {self.max_minutes}, expected more than 0")
         if not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate is {self.learning_rate}, expected between 0 and 1")
-        for name in ("tumour_share", "mask_share", "large_share"):
+        for name in ("tumour_share", "scanner_share", "mask_share", "large_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected 0 to 1")
         for name in ("average", "keep"):

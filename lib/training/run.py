@@ -157,7 +157,14 @@ class Run:
         large = config.large_share and float(torch.rand((), generator=self.generator)) < config.large_share
         patch = config.large_patch if large else config.patch
         crops = [
-            crop(case, patch=patch, tumour_share=config.tumour_share, augment=True, generator=self.generator)
+            crop(
+                case,
+                patch=patch,
+                tumour_share=config.tumour_share,
+                augment=True,
+                generator=self.generator,
+                scanner_share=config.scanner_share,
+            )
             for case in studies
         ]
         volumes = torch.stack([v for v, _ in crops]).to(self.device)
