@@ -38,7 +38,6 @@ def read_task(path: Path) -> Task:
     if missing:
         raise InputError(f"task file {path.name} lacks {', '.join(missing)}")
     try:
-        values["aliases"] = {int(k): int(v) for k, v in values.get("aliases", {}).items()}
         return Task.from_dict(values)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise InputError(f"task file {path.name}: {error}") from None

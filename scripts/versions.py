@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The published versions of a model: list, compare, serve one (roll back), pin one, unpin. The server need not run."""
+"""The published versions of a model: list, compare, serve one (roll back), pin one, unpin, add weights that were
+trained elsewhere. The server need not run."""
 
 from __future__ import annotations
 
@@ -33,10 +34,12 @@ def main() -> None:
             raise InputError(f"compare takes two versions, found {len(names)}")
         print(compared(versions.find(names[0]), versions.find(names[1]), task))
         return
-    if arguments.do in ("serve", "pin"):
+    if arguments.do in ("serve", "pin", "add"):
         if len(names) != 1:
-            raise InputError(f"{arguments.do} takes one version, found {len(names)}")
-        versions.serve(names[0]) if arguments.do == "serve" else versions.pin(names[0])
+            raise InputError(f"{arguments.do} takes one version, or one file to add, found {len(names)}")
+        {"serve": versions.serve, "pin": versions.pin, "add": lambda name: versions.add(Path(name))}[arguments.do](
+            names[0]
+        )
     elif arguments.do == "unpin":
         versions.unpin()
     for version in versions.known():
@@ -73,8 +76,8 @@ def compared(first: Version, second: Version, task: Task) -> str:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("do", choices=["list", "compare", "serve", "pin", "unpin"])
-    parser.add_argument("versions", nargs="*", help="two to compare, one to serve or pin")
+    parser.add_argument("do", choices=["list", "compare", "serve", "pin", "unpin", "add"])
+    parser.add_argument("versions", nargs="*", help="two to compare, one to serve or pin, or the file (.pt) to add")
     parser.add_argument("--model", type=Path, default=ROOT / "apps" / "ccsd" / "model", help="the model folder")
     parser.add_argument("--task", type=Path, help="task file, as the server's --conf task")
     return parser.parse_args()
@@ -83,5 +86,5 @@ def _parse() -> argparse.Namespace:
 if __name__ == "__main__":
     try:
         main()
-    except InputError as error:
+    except (InputError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -23,6 +23,7 @@ ALLOWED = {
     "engine": {"ccsd", "phantoms", *DATA},
     "evaluation": {"ccsd", "stopping", *DATA},
     "publishing": {"ccsd", "errors", "files"},
+    "bundle": {"ccsd", "errors", "publishing"},
     "benchmarks": {"ccsd"},
     "pictures": set(DATA),
     "training": {"ccsd", "evaluation", "files", "settings", *DATA},

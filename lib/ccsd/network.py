@@ -140,7 +140,10 @@ class CCSDNetwork(nn.Module):
             ValueError: no modality present, another N, or an edge that is not a multiple of `divisor`.
         """
         self._check(volumes, present)
-        available = subsets.from_present(present)
+        return self.encode_subset(volumes, subsets.from_present(present))
+
+    def encode_subset(self, volumes: Tensor, available: int) -> Features:
+        """As `encode`, unchecked and without a value that depends on a tensor, as tracing needs it."""
         own = subsets.members(available)
         shared = self._encode_shared(volumes, own)
         pyramids = {m: self.specific_encoders[m](volumes[:, m : m + 1]) for m in own}

@@ -126,8 +126,9 @@ class Task:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Task:
-        """The inverse of `as_dict`."""
+        """The inverse of `as_dict`, also after it went through JSON or TOML, whose keys are texts."""
         plain = dict(values)
+        plain["aliases"] = {int(spelling): value for spelling, value in plain.get("aliases", {}).items()}
         plain["modalities"] = tuple(plain["modalities"])
         plain["regions"] = {k: tuple(v) for k, v in plain["regions"].items()}
         plain["cautions"] = tuple(Caution(tuple(c["without"]), c["say"]) for c in plain.get("cautions", ()))

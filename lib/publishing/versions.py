@@ -79,6 +79,21 @@ class Versions:
         self._forget()
         return version
 
+    def add(self, file: Path) -> str:
+        """Take weights that were made elsewhere (a script, a MONAI bundle) and serve them; returns their version.
+
+        Raises:
+            InputError: not weights of this task, or another version is pinned.
+        """
+        version = checkpoint.load(file, task=self.model.task).version
+        if Path(version).name != version:
+            raise InputError(f"weights {file.name} have the version {version!r}, expected a name without slashes")
+        with replacing(self._file(version)) as temporary:
+            shutil.copyfile(file, temporary)
+        self.serve(version)
+        self._forget()
+        return version
+
     def known(self) -> list[Version]:
         """The newest publication first, the shipped weights last."""
         served, pinned = self.model.current().version, self.pinned()

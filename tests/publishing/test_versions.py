@@ -102,6 +102,23 @@ def test_a_pinned_version_stays_served_whatever_is_published(versions: Versions)
     assert versions.model.current().version == later[-1]
 
 
+def test_weights_made_elsewhere_are_served_under_their_own_version(versions: Versions, tmp_path: Path) -> None:
+    made = checkpoint.save(tmp_path / "made.pt", tiny(7), name="base", notes={"data": "elsewhere"}, half=True)
+    assert versions.add(tmp_path / "made.pt") == made
+    assert versions.model.current().version == made
+    assert versions.find(made).notes["data"] == "elsewhere"
+
+
+def test_a_file_that_is_no_weights_or_names_a_path_is_not_added(versions: Versions, tmp_path: Path) -> None:
+    (tmp_path / "w.pt").write_bytes(b"no weights")
+    with pytest.raises(InputError, match=r"w\.pt cannot be read"):
+        versions.add(tmp_path / "w.pt")
+    checkpoint.save(tmp_path / "w.pt", tiny(7), name="../../outside", notes={})
+    with pytest.raises(InputError, match="a name without slashes"):
+        versions.add(tmp_path / "w.pt")
+    assert not [v for v in versions.known() if v.version.startswith("..")]
+
+
 def test_a_candidate_is_listed_with_its_reason_and_not_served(versions: Versions) -> None:
     first = versions.publish(tiny(1), name="ccsd", notes={})
     candidates = [versions.keep_back(tiny(s), name="ccsd", notes={}, reason=f"worse {s}") for s in range(2, 7)]

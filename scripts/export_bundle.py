@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+"""Weights -> a MONAI bundle that `python -m monai.bundle run` executes; `--onnx` adds an ONNX graph of the network."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from lib.ccsd.task import BRATS
+from lib.errors import InputError
+from lib.publishing.bundle import export
+from lib.publishing.served import SHIPPED
+from lib.settings import read_task
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    parser.add_argument("--model", type=Path, default=SHIPPED, help="weights (default: the shipped ones)")
+    parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS, four modalities)")
+    parser.add_argument("--card", type=Path, help="model card in Markdown (default: README.md beside the weights)")
+    parser.add_argument("--onnx", action="store_true", help="also models/model.onnx; needs onnx and onnxscript")
+    arguments = parser.parse_args()
+    card: Path = arguments.card or arguments.model.with_name("README.md")
+    try:
+        text = card.read_text() if arguments.card or card.exists() else ""
+        task = read_task(arguments.task) if arguments.task else BRATS
+        export(arguments.model, arguments.out, task, card=text, onnx=arguments.onnx)
+    except (InputError, OSError) as error:
+        sys.exit(str(error))
+    print(f"wrote {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()
