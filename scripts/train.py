@@ -30,7 +30,7 @@ from lib.settings import read_task
 from lib.studies.lists import select
 from lib.studies.study import find_studies
 from lib.training.cache import load_cases
-from lib.training.cases import Case
+from lib.training.cases import Case, mix
 from lib.training.loop import Epoch, describe, train
 from lib.training.processes import join_processes
 from lib.training.run import DivergedError
@@ -94,12 +94,9 @@ def _cases(arguments: argparse.Namespace, task: Task) -> tuple[list[Case], list[
     validation = load_cases(held_out, task, cache=arguments.cache) if held_out else []
     if not arguments.also:
         return cases, validation, None
-    share = arguments.also_share
-    if not 0 < share < 1:
-        raise InputError(f"--also-share is {share}, expected between 0 and 1")
     others = load_cases(find_studies(arguments.also, task.modalities), task, cache=arguments.cache)
-    weights = [(1 - share) / len(cases)] * len(cases) + [share / len(others)] * len(others)
-    return [*cases, *others], validation, weights
+    mixed, weights = mix(cases, others, arguments.also_share)
+    return mixed, validation, weights
 
 
 @dataclass

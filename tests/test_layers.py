@@ -23,6 +23,7 @@ ALLOWED = {
     "engine": {"ccsd", "phantoms", *DATA},
     "evaluation": {"ccsd", "stopping", *DATA},
     "publishing": {"ccsd", "errors", "files"},
+    "baselines": {"ccsd"},
     "bundle": {"ccsd", "errors", "publishing"},
     "benchmarks": {"ccsd"},
     "pictures": set(DATA),

@@ -165,13 +165,17 @@ def objective(
     features = network.encode(volumes, present)
     sampled = [subsets.sample(features.available, generator) for _ in range(config.subsets_per_step)]
     logits = Lazy(lambda subset: network.decode(features, [subset])[0])
+    off = volumes.new_zeros(())
     terms = {
         "seg_full": segmentation(logits[features.available], regions, drawn),
         "seg_subset": torch.stack([segmentation(logits[s], regions, drawn) for s in sampled]).mean(),
-        "align": alignment(features),
-        "classify": classification(network, features),
+        "align": alignment(features) if config.align else off,
+        "classify": classification(network, features) if config.classify else off,
+        "hmsd": off,
+        "dmcd": off,
     }
-    terms["hmsd"], terms["dmcd"] = compositional(network, features, logits, config, generator)
+    if config.lambda_h or config.lambda_d:
+        terms["hmsd"], terms["dmcd"] = compositional(network, features, logits, config, generator)
     ramp = min(1.0, progress / config.warm_up) if config.warm_up else 1.0
     weights = {
         "seg_full": 1.0,

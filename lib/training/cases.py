@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lib.ccsd import subsets
 from lib.ccsd.task import Task
+from lib.errors import InputError
 from lib.evaluation.subsets15 import read_labelled
 from lib.preprocessing.prepare import prepare_label
 from lib.studies.study import Study
@@ -98,6 +99,18 @@ def crop(
     if augment:
         sampled = intensities(sampled, generator, share=scanner_share)
     return sampled, labels[0, 0].round().long()
+
+
+def mix(cases: Sequence[Case], others: Sequence[Case], share: float) -> tuple[list[Case], list[float]]:
+    """All cases, and how often each is drawn so that `share` of the crops come from `others`.
+
+    Raises:
+        InputError: a share that leaves one of the two out.
+    """
+    if not 0 < share < 1:
+        raise InputError(f"the share of the other studies is {share}, expected between 0 and 1")
+    often = [(1 - share) / len(cases)] * len(cases) + [share / len(others)] * len(others)
+    return [*cases, *others], often
 
 
 def batches(

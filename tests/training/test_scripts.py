@@ -143,4 +143,4 @@ def test_made_studies_are_mixed_in_with_a_share_of_the_crops(studies: Path, phan
     assert notes["cases"] == ["a", "b", "made-1"]
     wrong = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=(*also, "--also-share", "1")))
     assert wrong.returncode != 0
-    assert wrong.stderr.strip().endswith("error: --also-share is 1.0, expected between 0 and 1")
+    assert wrong.stderr.strip().endswith("error: the share of the other studies is 1.0, expected between 0 and 1")

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Train CCSD, the same network without distillation and a plain U-Net with modality dropout on the same data with the
+same budget, and measure them over all subsets. Every arm and seed is stored when it is done, so a stopped run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+import warnings
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any, cast
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch
+from tqdm import tqdm
+
+from lib.baselines.arms import ARMS, untrained
+from lib.ccsd.network import CCSDNetwork
+from lib.ccsd.task import BRATS, Task
+from lib.errors import InputError
+from lib.evaluation.predict import WindowConfig
+from lib.evaluation.subsets15 import measure, read_labelled
+from lib.evaluation.summary import summarise
+from lib.files import replacing
+from lib.settings import read_task
+from lib.studies.lists import select
+from lib.studies.study import find_studies
+from lib.training.cache import load_cases
+from lib.training.cases import mix
+from lib.training.loop import Epoch, train
+from lib.training.settings import Settings, read_settings
+
+logger = logging.getLogger("compare")
+
+
+def main() -> None:
+    arguments = _parse()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    warnings.filterwarnings("ignore", message=".*always_return_as_numpy")  # MONAI warns of its own argument
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    settings = read_settings(arguments.config, arguments.set)
+    task = read_task(arguments.task) if arguments.task else BRATS
+    results: dict[str, list[dict[str, Any]]] = {}
+    cells = [(arm, seed) for seed in arguments.seeds for arm in arguments.arms]
+    for arm, seed in tqdm(cells, unit="run", disable=None):
+        file = arguments.out / f"{arm.replace(' ', '-')}-{seed}.json"
+        if not file.exists():
+            result = _run(arguments, arm, seed, settings, task)
+            with replacing(file) as temporary:
+                temporary.write_text(json.dumps(result, indent=1))
+        results.setdefault(arm, []).append(json.loads(file.read_text()))
+    text = _table(results, task)
+    with replacing(arguments.out / "table.md") as temporary:
+        temporary.write_text(f"{text}\n\nSettings: `{asdict(settings)}`\n")
+    print(text)
+
+
+def _run(arguments: argparse.Namespace, arm: str, seed: int, settings: Settings, task: Task) -> dict[str, Any]:
+    """Train one arm and measure it on every test folder: {test folder: summary}, with the seconds it trained."""
+    losses = replace(settings.train.losses, **ARMS[arm].losses)
+    config = replace(settings.train, losses=losses, seed=seed)
+    network = cast(CCSDNetwork, untrained(ARMS[arm], task, settings.network, seed=seed))  # its calls are those used
+    studies = find_studies(arguments.data, task.modalities)
+    held = {s.id for s in select(studies, arguments.held_out)} if arguments.held_out else set()
+    cases = load_cases([s for s in studies if s.id not in held], task, cache=arguments.cache)
+    often = None
+    if arguments.also:
+        others = load_cases(find_studies(arguments.also, task.modalities), task, cache=arguments.cache)
+        cases, often = mix(cases, others, arguments.also_share)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    last: list[Epoch] = []
+
+    def keep(epoch: Epoch) -> None:
+        last[:] = [epoch]
+        logger.info("%s, seed %d: %d %%, loss %.3f", arm, seed, 100 * epoch.progress, epoch.losses["total"])
+
+    started = time.monotonic()
+    train(network, cases, [], config, device=device, on_epoch=keep, weights=often)
+    seconds = round(time.monotonic() - started)
+    tests = {folder.name: find_studies(folder, task.modalities) for folder in arguments.test}
+    if held:
+        tests["held out"] = [s for s in studies if s.id in held]
+    found: dict[str, Any] = {"seconds": seconds, "parameters": sum(p.numel() for p in network.parameters())}
+    for name, labelled in tests.items():
+        measured = [
+            row
+            for study in labelled
+            for one in measure(last[0].network, read_labelled(study, task), window=WindowConfig())
+            for row in one.rows
+        ]
+        found[name] = summarise(measured, task)
+    return found
+
+
+def _table(results: dict[str, list[dict[str, Any]]], task: Task) -> str:
+    """Markdown: a table a test folder, means over seeds; Dice (HD95 in mm) as average over subsets, then AURC."""
+    lines = []
+    first = next(iter(results.values()))[0]
+    for test in [name for name in first if name not in ("seconds", "parameters")]:
+        aurc = " | ".join(f"AURC {g}" for g in task.regions)
+        lines += [f"**{test}**\n", f"| arm | M | minutes | {' | '.join(task.regions)} | {aurc} |"]
+        lines.append(f"|---|---|---|{'---|' * 2 * len(task.regions)}")
+        for arm, runs in results.items():
+            minutes = fmean(run["seconds"] for run in runs) / 60
+            mean = {
+                g: tuple(fmean(run[test][key][g] for run in runs) for key in ("average", "average_hd95", "aurc"))
+                for g in task.regions
+            }
+            dice = " | ".join(f"{mean[g][0]:.3f} ({mean[g][1]:.1f})" for g in task.regions)
+            curves = " | ".join(f"{mean[g][2]:.3f}" for g in task.regions)
+            lines.append(f"| {arm} | {runs[0]['parameters'] / 1e6:.1f} | {minutes:.0f} | {dice} | {curves} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of studies with labels, to train on")
+    parser.add_argument("--held-out", type=Path, help="list of study ids of --data to measure on instead")
+    parser.add_argument("--also", type=Path, help="folder of further studies to train on, such as made ones")
+    parser.add_argument("--also-share", type=float, default=0.5, help="share of the crops that come from --also")
+    parser.add_argument("--test", type=Path, nargs="*", default=[], help="folders of studies to measure on")
+    parser.add_argument("--out", type=Path, required=True, help="folder for results and table.md")
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), help="default: all")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--config", type=Path, help="settings in TOML; configs/train.toml lists them all")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS, four modalities)")
+    parser.add_argument("--cache", type=Path, help="folder for prepared studies")
+    parser.add_argument("--threads", type=int, default=0)
+    arguments = parser.parse_args()
+    if not arguments.test and not arguments.held_out:
+        parser.error("there is nothing to measure on: --test or --held-out is needed")
+    return arguments
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
