@@ -37,8 +37,10 @@ def tiny() -> CCSDNetwork:
     return checkpoint.untrained(BRATS, PRESETS["tiny"]).network
 
 
-def test_training_lowers_the_loss_and_learns_the_tumour(case: Case) -> None:
-    epochs = run(case, tiny(), max_epochs=4, steps=20, learning_rate=0.01, average=0.9, validate_every=4)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_training_lowers_the_loss_and_learns_the_tumour(case: Case, precision: str) -> None:
+    settings = {"max_epochs": 4, "steps": 20, "learning_rate": 0.01, "average": 0.9, "validate_every": 4}
+    epochs = run(case, tiny(), **settings, precision=precision)
     assert epochs[-1].losses["seg_full"] < 0.7 * epochs[0].losses["seg_full"]
     assert epochs[-1].validation is not None
     assert epochs[-1].validation[0b1111][0] > 0.5
@@ -69,7 +71,8 @@ def test_a_study_with_one_modality_trains(study_folder: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_large_crops_masks_and_mixed_precision_train(case: Case, precision: str) -> None:
-    epochs = run(case, tiny(), large_share=0.5, large_patch=48, mask_share=0.5, precision=precision, steps=6)
+    shares = {"large_share": 0.5, "mask_share": 0.5, "scanner_share": 0.5}
+    epochs = run(case, tiny(), large_patch=48, precision=precision, steps=6, **shares)
     assert all(math.isfinite(value) for epoch in epochs for value in epoch.losses.values())
     assert epochs[-1].validation is not None
 
