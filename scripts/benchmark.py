@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
+from lib.benchmarks.flops import count
 from lib.benchmarks.method import (
     FEATURES,
     LOGITS,
@@ -37,6 +38,9 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     setting = Setting(PRESETS[arguments.preset], arguments.edge, device, arguments.repeats)
+    if arguments.flops:
+        _flops()
+        return
     if arguments.n:
         _one_n(setting, arguments.n, arguments.per_level)
         return
@@ -65,6 +69,14 @@ def _method(setting: Setting) -> None:
             f"{one / whole:.2f}, {own / encoders:.2f} |"
         )
     print(f"\nlattice memory: {memory['features']:.0f} MiB of features, {memory['one subset']:.0f} MiB for one subset")
+
+
+def _flops() -> None:
+    print("| preset | crop | forward, GFLOP | training step, GFLOP |\n|---|---|---|---|")
+    for preset in ("small", "base"):
+        for edge in (80, 128):
+            forward, step = count(PRESETS[preset], edge)
+            print(f"| {preset} | {edge}^3 | {forward:.0f} | {step:.0f} |")
 
 
 def _over_n(arguments: argparse.Namespace) -> None:
@@ -125,6 +137,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--plot", type=Path, help="PNG to write")
+    parser.add_argument("--flops", action="store_true", help="count operations instead of measuring seconds")
     parser.add_argument("--n", type=int, default=0, help="measure this N alone and print it as JSON")
     parser.add_argument("--per-level", type=int, default=0, help="with --n: subsets of each size, 0 for all")
     return parser.parse_args()
