@@ -10,8 +10,9 @@ from lib.engine.anatomy import smooth
 from lib.engine.lesions import Lesions
 from lib.phantoms.anatomy import Anatomy, Array, smooth_noise
 
-# Mean and deviation between studies of CSF, grey and white matter; of the tumour's parts as the 13 training studies of
-# BraTS 2018 have them (scripts/make_training_set.py --statistics prints both sides).
+# Mean and deviation between studies of CSF, grey and white matter; of the tumour's parts so that made
+# studies have those of the 13 training studies of BraTS 2018 (scripts/make_training_set.py --statistics prints both):
+# further from 0 than there, as thin parts share their voxels with others and the tumour widens the brain's deviation.
 TISSUES = {
     "t1": ((-2.3, 0.35), (-0.15, 0.2), (1.0, 0.15)),
     "t1ce": ((-2.2, 0.35), (0.0, 0.2), (0.7, 0.2)),
@@ -20,9 +21,9 @@ TISSUES = {
 }
 TUMOUR = {
     "t1": {NECROTIC: (-0.5, 0.55), OEDEMA: (0.2, 0.35), ENHANCING: (0.0, 0.45)},
-    "t1ce": {NECROTIC: (-0.4, 0.5), OEDEMA: (0.0, 0.3), ENHANCING: (1.9, 0.8)},
+    "t1ce": {NECROTIC: (-0.7, 0.5), OEDEMA: (-0.15, 0.3), ENHANCING: (3.0, 1.1)},
     "t2": {NECROTIC: (2.0, 0.65), OEDEMA: (1.0, 0.5), ENHANCING: (1.15, 0.6)},
-    "flair": {NECROTIC: (1.9, 1.2), OEDEMA: (2.1, 0.6), ENHANCING: (2.1, 0.9)},
+    "flair": {NECROTIC: (3.3, 1.2), OEDEMA: (3.1, 0.8), ENHANCING: (2.5, 1.1)},
 }
 VESSELS = {"t1": -0.3, "t1ce": 2.6, "t2": -1.5, "flair": -0.8}
 CHOROID = {"t1": -0.6, "t1ce": 2.4, "t2": 1.2, "flair": 0.3}
@@ -58,11 +59,11 @@ def draw_contrasts(
         for value, share in shares.items():
             mean, deviation = TUMOUR[modality][value]
             if modality == "flair" and value == NECROTIC:
-                mean = 2.2 if large else rng.choice([0.2, 2.0])
+                mean = mean if large else rng.choice([0.3, mean])
             level = rng.normal(mean, deviation)
             if modality == "t1ce" and value == ENHANCING:
                 level = max(level, LEAST_ENHANCEMENT)
-            uneven = rng.uniform(0.2, 0.6)
+            uneven = rng.uniform(0.3, 0.9)
             image += share * (level + uneven * patchy + 0.15 * fine - image)
         for name, level in (("cavity", csf), ("white", LESION[modality]), ("stroke", SCAR[modality])):
             image += others[name] * (level + rng.normal(0, 0.2) - image)

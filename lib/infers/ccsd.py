@@ -22,6 +22,7 @@ from lib.ccsd.task import Task
 from lib.clock import Clock
 from lib.dicom_seg.write import Author, make_seg
 from lib.errors import InputError
+from lib.evaluation.memory import FeatureMemory
 from lib.evaluation.predict import WindowConfig, predict
 from lib.infers.answer import describe
 from lib.infers.request import DICOM_SEG, EXTENSIONS, InferRequest, read_request
@@ -58,6 +59,7 @@ class CCSDInferTask(InferTask):
         super().__init__(InferType.SEGMENTATION, dict(model.task.labels), 3, description, config)
         self.model = model
         self.cache = cache
+        self.memory = FeatureMemory()
         self._lock = threading.Lock()  # one network at a time: its memory and the cores are shared
 
     def is_valid(self) -> bool:
@@ -87,7 +89,7 @@ class CCSDInferTask(InferTask):
         clock.lap("prepare")
         with self._lock:
             checkpoint = self.model.current()
-            probabilities = segment(checkpoint, prepared, wanted)
+            probabilities = segment(checkpoint, prepared, wanted, self.memory)
         clock.lap("network")
         label = mask_on_grid(probabilities, prepared, common, self.model.task)
         clock.lap("restore")
@@ -119,11 +121,20 @@ def _prepared(
     return prepare(of_task, task.modalities, spacing=task.spacing), common
 
 
-def segment(checkpoint: Checkpoint, prepared: Prepared, wanted: InferRequest) -> Tensor:
+def segment(checkpoint: Checkpoint, prepared: Prepared, wanted: InferRequest, memory: FeatureMemory) -> Tensor:
     """Region probabilities (R, d, h, w) from exactly the present modalities."""
     network = checkpoint.network.place(wanted.device)
     subset = subsets.from_present(prepared.present)
-    return predict(network, prepared.volumes, prepared.present, [subset], wanted.window)[subset]
+    found = predict(
+        network,
+        prepared.volumes,
+        prepared.present,
+        [subset],
+        wanted.window,
+        memory=memory,
+        version=checkpoint.version,
+    )
+    return found[subset]
 
 
 def mask_on_grid(probabilities: Tensor, prepared: Prepared, common: RawResult, task: Task) -> NDArray[np.uint8]:
