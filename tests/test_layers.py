@@ -25,7 +25,7 @@ ALLOWED = {
     "publishing": {"ccsd", "errors", "files"},
     "baselines": {"ccsd"},
     "bundle": {"ccsd", "errors", "publishing"},
-    "benchmarks": {"ccsd"},
+    "benchmarks": {"ccsd", "evaluation", "infers", "publishing"},
     "pictures": set(DATA),
     "training": {"ccsd", "evaluation", "files", "settings", *DATA},
     "ablation": {"ccsd", "evaluation", "files", "publishing", "settings", "training"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,12 +127,14 @@ def read_source(source: Source) -> Volume:
 
 
 def read_sources(sources: Mapping[str, Source]) -> dict[str, Volume]:
-    """Modality -> volume, each on the grid that it was stored on: as-scanned studies have one a series.
+    """Modality -> volume, each on the grid that it was stored on: as-scanned studies have one a series. They are
+    decompressed side by side.
 
     Raises:
         InputError: a source that cannot be read.
     """
-    return {modality: read_source(source) for modality, source in sources.items()}
+    with ThreadPoolExecutor(max_workers=max(1, len(sources))) as pool:
+        return dict(zip(sources, pool.map(read_source, sources.values()), strict=True))
 
 
 def read_asked(study: Study, asked: Path) -> tuple[dict[str, Volume], str]:

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Files to mask on this machine: each step with 1 to 4 modalities, the network beside its peers, a real server with one
+to eight clients. `scripts/benchmark.py` has the method's own parts: training step, lattice, number of modalities."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
+
+import torch
+
+from lib.benchmarks.method import Setting
+from lib.benchmarks.server import running
+from lib.benchmarks.study import STEPS, another_choice, file_to_mask, millions, ours, peers
+from lib.ccsd.network import PRESETS
+from lib.ccsd.task import BRATS
+from lib.evaluation.predict import WindowConfig, quickest
+from lib.phantoms.phantom import PhantomConfig, make_phantom, write_phantom
+from lib.publishing.served import SHIPPED, ServedModel
+
+BRAIN = (144, 176, 144)  # voxels: a window that holds a whole brain
+
+
+def main() -> None:
+    arguments = _parse()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    machine = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    print(f"{_processor()}, {machine}, torch {torch.__version__}, {quickest(device)}\n")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        names = [f"study{i}" for i in range(arguments.clients)]
+        for seed, name in enumerate(names, start=1):
+            write_phantom(make_phantom(PhantomConfig(seed=seed)), folder / "studies" / name, name, label=False)
+        model = ServedModel(folder / "none.pt", arguments.model, BRATS, PRESETS[arguments.preset])
+        total = _study(arguments, model, folder, device)
+        _network(model, device, arguments.repeats)
+        if arguments.clients and arguments.model == SHIPPED:
+            _server(folder / "studies", names, total)
+
+
+def _study(arguments: argparse.Namespace, model: ServedModel, folder: Path, device: torch.device) -> float:
+    """Prints the steps; returns the seconds of all modalities in the default window."""
+    study, cache = folder / "studies" / "study0", folder / "cache"
+    totals = []
+    for window in (WindowConfig().edge or 0, 0):
+        name = f"window {window}" if window else "the whole study in one window"
+        print(f"{name}: seconds\n\n| modalities | {' | '.join(STEPS)} | ratio |\n|---|{'---|' * (len(STEPS) + 1)}")
+        rows = file_to_mask(model, study, cache, device=str(device), window=window, repeats=arguments.repeats)
+        for k, row in enumerate(rows, start=1):
+            cells = " | ".join(f"{row[step]:.2f}" for step in STEPS)
+            print(f"| {k} | {cells} | {row['total'] / rows[-1]['total']:.2f} |")
+        totals.append(rows[-1]["total"])
+        print()
+    first, second = another_choice(model, study, cache, device=str(device))
+    print(
+        f"another choice of modalities, one window: network {first:.2f} s, then {second:.2f} s ({second / first:.2f})\n"
+    )
+    return totals[0]
+
+
+def _network(model: ServedModel, device: torch.device, repeats: int) -> None:
+    network = model.current().network.place(device)
+    setting = Setting(network.config, 0, device, repeats)
+    own = ours(setting, network, BRAIN)
+    print(
+        f"one forward with 4 modalities on {BRAIN}\n\n| network | M parameters | seconds | ratio |\n|---|---|---|---|"
+    )
+    print(f"| CCSD, {model.current().version} | {millions(network):.1f} | {own:.2f} | 1 |")
+    for name, (size, time) in peers(setting, BRAIN).items():
+        print(f"| {name} | {size:.1f} | {time:.2f} | {time / own:.2f} |")
+    print()
+
+
+def _server(studies: Path, names: list[str], in_process: float) -> None:
+    images = [f"{name}_flair" for name in names]
+    with running(studies) as server:
+        first = server.mask(images[0])
+        again = server.mask(images[0])
+        print("| server | seconds |\n|---|---|")
+        print(f"| start | {server.started_in:.1f} |")
+        print(f"| start to the first mask | {server.started_in + first:.1f} |")
+        print(f"| a mask | {again:.2f} |")
+        print(f"| of it, beyond the same in process | {again - in_process:.2f} |")
+        for clients in (1, 2, 4, 8):
+            if clients <= len(images):
+                whole, each = server.masks(images, clients)
+                print(
+                    f"| {clients} clients at once: all done, a mask, the last | "
+                    f"{whole:.1f}, {whole / clients:.1f}, {max(each):.1f} |"
+                )
+        print(f"\npeak memory of the server: {server.peak_gib():.2f} GiB")
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, default=SHIPPED, help="weights (default: the shipped ones)")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="small", help="if --model does not exist")
+    parser.add_argument("--clients", type=int, default=8, help="studies to make, and clients at most; 0: no server")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=0)
+    arguments = parser.parse_args()
+    arguments.clients = max(1, arguments.clients) if arguments.model == SHIPPED else 1
+    return arguments
+
+
+if __name__ == "__main__":
+    main()
