@@ -24,6 +24,7 @@ from scipy import ndimage
 from lib.ccsd import subsets
 from lib.ccsd.task import BRATS
 from lib.errors import InputError
+from lib.evaluation.labelling import label_map
 from lib.evaluation.metrics import dice, hd95
 from lib.evaluation.predict import WindowConfig, predict
 from lib.pictures.overlay import overlay
@@ -80,7 +81,7 @@ def _masks(
             "network on the twin, carried": as_twin.restore(theirs),
         }
         for route, probabilities in masks.items():
-            mask = BRATS.to_label(probabilities > 0.5).numpy()
+            mask = label_map(probabilities, BRATS)[0].numpy()
             print(f"| {name} | {route} | {_scores(mask, reference, volume.grid)} |")
             if out and route == "raw route":
                 out.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from lib.ccsd import subsets
 from lib.ccsd.task import BRATS, Task
 from lib.devices import read_device
 from lib.errors import InputError, NotFoundError
+from lib.evaluation.labelling import SPECKS
 from lib.evaluation.metrics import ET_RULE_REGION
 from lib.evaluation.predict import WindowConfig
 from lib.evaluation.report import render
@@ -54,7 +55,7 @@ def main() -> None:
     pictures: dict[str, tuple[Image.Image, str]] = {}
     for study in tqdm(studies, unit="study"):
         labelled = read_labelled(study, network.task)
-        for measured in measure(network, labelled, window=window):
+        for measured in measure(network, labelled, window=window, specks=arguments.specks):
             plain += measured.rows
             ruled += measured.et_rule_rows
             if study.id not in pictures:  # the first subset is that of all modalities
@@ -168,6 +169,9 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--overlap", type=float, default=WindowConfig.overlap, help="of windows, as a share of their edge"
+    )
+    parser.add_argument(
+        "--specks", type=float, default=SPECKS, help="leave out parts smaller than this share of the largest"
     )
     parser.add_argument(
         "--record", action="store_true", help="store the table in the weights: the answer's expected Dice"

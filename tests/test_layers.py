@@ -24,7 +24,7 @@ ALLOWED = {
     "evaluation": {"ccsd", "stopping", *DATA},
     "publishing": {"ccsd", "errors", "files"},
     "baselines": {"ccsd"},
-    "bundle": {"ccsd", "errors", "publishing"},
+    "bundle": {"ccsd", "errors", "evaluation", "publishing"},
     "benchmarks": {"ccsd", "evaluation", "infers", "publishing"},
     "pictures": set(DATA),
     "training": {"ccsd", "evaluation", "files", "settings", *DATA},

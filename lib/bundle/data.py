@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lib.ccsd.task import Task
 from lib.errors import InputError
+from lib.evaluation.labelling import label_map
 
 
 def list_studies(folder: str, modalities: Sequence[str], label: str | None = None) -> list[dict[str, Any]]:
@@ -61,5 +62,7 @@ class ToLabel:
         self.task = task
 
     def __call__(self, probabilities: Tensor) -> Tensor:
-        label = self.task.to_label(torch.as_tensor(probabilities > 0.5))[None]
-        return convert_to_dst_type(label, probabilities, dtype=torch.uint8)[0]  # with the affine of the probabilities
+        label, _ = label_map(torch.as_tensor(probabilities), self.task)
+        placed: Tensor = convert_to_dst_type(label[None], probabilities, dtype=torch.uint8)[
+            0
+        ]  # with the affine of the probabilities

@@ -16,6 +16,7 @@ from lib.ccsd import subsets
 from lib.ccsd.network import CCSDNetwork
 from lib.ccsd.task import Task
 from lib.errors import InputError
+from lib.evaluation.labelling import SPECKS, label_map
 from lib.evaluation.metrics import apply_et_rule, dice, hd95
 from lib.evaluation.predict import WindowConfig, predict
 from lib.evaluation.summary import Row
@@ -88,16 +89,22 @@ def read_labelled(study: Study, task: Task, *, label: Path | None = None, image:
     return LabelledStudy(study.id, volumes, reference, common, prepared)
 
 
-def measure(network: CCSDNetwork, study: LabelledStudy, *, window: WindowConfig) -> Iterator[Measured]:
+def measure(
+    network: CCSDNetwork, study: LabelledStudy, *, window: WindowConfig, specks: float = SPECKS
+) -> Iterator[Measured]:
     """Every subset of the modalities that the study has, all of them first. Masks are restored to the reference's grid
-    as inference restores them, one subset at a time, and compared there in mm."""
+    as inference restores them, one subset at a time, and compared there in mm.
+
+    Args:
+        specks: see `lib.evaluation.labelling.label_map`.
+    """
     task, frame = network.task, study.prepared.frame
     truth = _regions(torch.from_numpy(study.reference), task)
     voxel_ml = float(np.prod(study.grid.spacing)) / 1000
     wanted = subsets.lattice(subsets.from_present(study.prepared.present))
     predicted = predict(network, study.prepared.volumes, study.prepared.present, wanted, window)
     for subset in wanted:
-        found = task.to_label(study.common.restore(frame.restore(predicted[subset])) > 0.5)
+        found, _ = label_map(study.common.restore(frame.restore(predicted[subset])), task, specks=specks)
         ruled = apply_et_rule(found, task, voxel_ml)
         rows = _rows(study, subset, found, truth, task)
         ruled_rows = rows if torch.equal(ruled, found) else _rows(study, subset, ruled, truth, task)
@@ -119,7 +126,8 @@ def dice_by_subset(
     wanted = list(chosen) if chosen is not None else subsets.lattice(subsets.from_present(present))
     reference = _regions(label, network.task)
     predicted = predict(network, volumes, present, wanted, window)
-    found = {s: dice(_regions(network.task.to_label(p > 0.5), network.task), reference) for s, p in predicted.items()}
+    masks = {s: label_map(p, network.task)[0] for s, p in predicted.items()}
+    found = {s: dice(_regions(mask, network.task), reference) for s, mask in masks.items()}
     return found if drawn is None else {s: torch.where(drawn, d, torch.nan) for s, d in found.items()}
 
 

@@ -19,12 +19,18 @@ UNTRAINED_WARNING = "untrained weights: no model is published yet, this mask is 
 
 
 def describe(
-    study: Study, label: NDArray[np.uint8], grid: Grid, common: RawResult, checkpoint: Checkpoint, task: Task
+    study: Study,
+    label: NDArray[np.uint8],
+    removed: int,
+    grid: Grid,
+    common: RawResult,
+    checkpoint: Checkpoint,
+    task: Task,
 ) -> dict[str, Any]:
     """The answer's `ccsd` part; `image` is the one whose grid the mask has.
 
     Args:
-        label: the mask (D, H, W) on `grid`, the asked image's.
+        label: the mask (D, H, W) on `grid`, the asked image's; removed: voxels left out of it as specks.
     """
     used = [m for m in task.modalities if m in study.sources]
     missing = [m for m in task.modalities if m not in study.sources]
@@ -40,6 +46,7 @@ def describe(
         },
         "preprocess": {"route": common.route, "cached": common.cached, "seconds": common.seconds},
         **volumes(label, grid, task),
+        "removed_ml": round(removed * _voxel_ml(grid), 3),
         "expected_dice": expected_dice(checkpoint, used, task),
         "model": checkpoint.version,
         "warnings": untrained + task.warnings(missing) + common.warnings,
@@ -58,12 +65,15 @@ def expected_dice(checkpoint: Checkpoint, used: Iterable[str], task: Task) -> di
 
 def volumes(label: NDArray[np.uint8], grid: Grid, task: Task) -> dict[str, dict[str, float]]:
     """mL of each region and of each label of the map."""
-    millilitres = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
-    count = np.bincount(label.ravel(), minlength=len(task.labels) + 1) * millilitres
+    count = np.bincount(label.ravel(), minlength=len(task.labels) + 1) * _voxel_ml(grid)
     return {
         "volumes_ml": {region: round(float(count[list(values)].sum()), 3) for region, values in task.regions.items()},
         "parts_ml": {name: round(float(count[value]), 3) for name, value in task.labels.items()},
     }
+
+
+def _voxel_ml(grid: Grid) -> float:
+    return abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
 
 
 def _reasons(left_out: Iterable[LeftOut]) -> dict[str, str]:

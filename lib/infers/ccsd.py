@@ -22,6 +22,7 @@ from lib.ccsd.task import Task
 from lib.clock import Clock
 from lib.dicom_seg.write import Author, make_seg
 from lib.errors import InputError
+from lib.evaluation.labelling import SPECKS, label_map
 from lib.evaluation.memory import FeatureMemory
 from lib.evaluation.predict import WindowConfig, predict
 from lib.infers.answer import describe
@@ -53,6 +54,7 @@ class CCSDInferTask(InferTask):
             "preprocess": list(MODES),
             "window": window.edge,
             "overlap": window.overlap,
+            "specks": SPECKS,
         }
         named = ", ".join(model.task.modalities)
         description = f"Segmentation ({model.task.name}) from any subset of {named} (CCSD)"
@@ -91,10 +93,10 @@ class CCSDInferTask(InferTask):
             checkpoint = self.model.current()
             probabilities = segment(checkpoint, prepared, wanted, self.memory)
         clock.lap("network")
-        label = mask_on_grid(probabilities, prepared, common, self.model.task)
+        label, removed = mask_on_grid(probabilities, prepared, common, self.model.task, specks=wanted.specks)
         clock.lap("restore")
         grid = common.grids[name]
-        answer = describe(study, label, grid, common, checkpoint, self.model.task)
+        answer = describe(study, label, removed, grid, common, checkpoint, self.model.task)
         if wanted.extension == DICOM_SEG:
             file = _write_seg(label, study, name, checkpoint.version, wanted, self.model.task)
         else:
@@ -137,11 +139,13 @@ def segment(checkpoint: Checkpoint, prepared: Prepared, wanted: InferRequest, me
     return found[subset]
 
 
-def mask_on_grid(probabilities: Tensor, prepared: Prepared, common: RawResult, task: Task) -> NDArray[np.uint8]:
-    """Region probabilities in the network's frame -> label map (D, H, W) uint8 on the asked image's grid."""
-    restored = common.restore(prepared.frame.restore(probabilities))
-    label: NDArray[np.uint8] = task.to_label(restored > 0.5).numpy()
-    return label
+def mask_on_grid(
+    probabilities: Tensor, prepared: Prepared, common: RawResult, task: Task, *, specks: float = SPECKS
+) -> tuple[NDArray[np.uint8], int]:
+    """Region probabilities in the network's frame -> label map (D, H, W) uint8 on the asked image's grid, and how many
+    voxels were left out of it as specks."""
+    label, removed = label_map(common.restore(prepared.frame.restore(probabilities)), task, specks=specks)
+    return label.numpy(), removed
 
 
 def _study(asked: Path, wanted: InferRequest, task: Task) -> Study:

@@ -13,6 +13,7 @@ import torch
 from lib.ccsd.task import Task
 from lib.devices import read_device
 from lib.errors import InputError
+from lib.evaluation.labelling import SPECKS
 from lib.evaluation.predict import WindowConfig
 from lib.preprocessing.raw import MODES, Mode
 from lib.studies import names
@@ -31,6 +32,7 @@ class InferRequest:
         preprocess: "full" aligns the series and removes the skull, "off" takes images as they are, "auto" does what the
             study needs (`lib.preprocessing.raw`).
         window: how the study is cut.
+        specks: separate parts smaller than this share of the largest are left out (`lib.evaluation.labelling`).
         device: where to compute.
         relabel: label value -> value to write instead (the request's `enhancing_value`: BraTS 2018 to 2021 wrote 4).
         extension: of the mask file (None: that of the asked image); compress: whether a .nrrd is compressed.
@@ -40,6 +42,7 @@ class InferRequest:
     named: Mapping[str, str]
     preprocess: Mode
     window: WindowConfig
+    specks: float
     device: torch.device
     relabel: Mapping[int, int]
     extension: str | None
@@ -50,6 +53,9 @@ def read_request(request: Mapping[str, Any], task: Task) -> InferRequest:
     """Raises InputError naming the parameter, what was found and what was expected."""
     usual = WindowConfig()
     edge = _number(request, "window", usual.edge or 0)
+    specks = _number(request, "specks", SPECKS)
+    if not 0 <= specks <= 1:
+        raise InputError(f"specks is {specks}, expected 0 to 1")
     extension = request.get("result_extension") or None
     if extension not in (None, *EXTENSIONS):
         raise InputError(f"result_extension is {extension!r}, expected one of {', '.join(EXTENSIONS)}")
@@ -64,6 +70,7 @@ def read_request(request: Mapping[str, Any], task: Task) -> InferRequest:
         named=named,
         preprocess=preprocess,
         window=WindowConfig(edge=int(edge) or None, overlap=_number(request, "overlap", usual.overlap)),
+        specks=specks,
         device=read_device(request.get("device")),
         relabel=_relabel(request, task),
         extension=extension,

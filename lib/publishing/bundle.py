@@ -22,7 +22,10 @@ from lib.publishing import checkpoint, onnx_file
 from lib.publishing.checkpoint import Checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("__init__.py", "errors.py", "files.py", "ccsd", "bundle", "publishing/__init__.py", "publishing/checkpoint.py")
+CODE = (
+    *("__init__.py", "errors.py", "files.py", "ccsd", "bundle"),
+    *("evaluation/__init__.py", "evaluation/labelling.py", "publishing/__init__.py", "publishing/checkpoint.py"),
+)
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 
 

@@ -50,7 +50,8 @@ async def infer(
     """A mask of the study that an image belongs to, as soon as it is your turn.
 
     What is segmented is one of `image` (an id of the datastore), `session_id`, `file` (an image or a zip of a study).
-    `params` is JSON: `modalities`, `preprocess`, `device`, `window`, `overlap`, `enhancing_value`, `result_extension`.
+    `params` is JSON: `modalities`, `preprocess`, `device`, `window`, `overlap`, `specks`, `enhancing_value`,
+    `result_extension`.
     """
     if output == inference.ResultType.dicom_seg:  # a mask in another file format
         params, output = _with_extension(params, ".dcm"), inference.ResultType.image
