@@ -63,6 +63,5 @@ class ToLabel:
 
     def __call__(self, probabilities: Tensor) -> Tensor:
         label, _ = label_map(torch.as_tensor(probabilities), self.task)
-        placed: Tensor = convert_to_dst_type(label[None], probabilities, dtype=torch.uint8)[
-            0
-        ]  # with the affine of the probabilities
+        placed: Tensor = convert_to_dst_type(label[None], probabilities, dtype=torch.uint8)[0]  # with their affine
+        return placed
