@@ -37,6 +37,7 @@ from lib.infers.images import resolve_image
 from lib.infers.request import named_images
 from lib.trainers.own_process import own_process
 from lib.web.errors import install_error_handlers
+from lib.web.limits import USUAL, read_limit
 from lib.web.server import install_routes
 from lib.web.training import under_way
 
@@ -49,7 +50,8 @@ class CCSDApp(MONAILabelApp):
     """Brain tumour segmentation from any subset of T1, T1ce, T2 and FLAIR.
 
     Configuration (`--conf KEY VALUE`): `models ccsd`; `preset small|base`, the network that an untrained start makes;
-    `task FILE`, what is segmented from what, if not brain tumours (configs/tasks).
+    `task FILE`, what is segmented from what, if not brain tumours (configs/tasks); `upload_gib N`, how much a request
+    may send.
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
@@ -64,6 +66,7 @@ class CCSDApp(MONAILabelApp):
                 )
             self.models[name] = CONFIGS[name]()
             self.models[name].init(name, os.path.join(app_dir, "model"), conf, None)
+        self._upload_limit = read_limit(conf.get("upload_gib", str(USUAL)))
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -111,7 +114,7 @@ class CCSDApp(MONAILabelApp):
 
     def on_init_complete(self) -> None:
         install_error_handlers()
-        install_routes()
+        install_routes(limit=self._upload_limit)
         super().on_init_complete()
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from starlette.routing import Mount, Route
 from lib.errors import NotFoundError
 from lib.web import ohif, page, routes, training
 from lib.web.auth import mend_tokens
+from lib.web.limits import BodyLimit
 from lib.web.openapi import BUSY, ERRORS, describe
 
 # MONAI Label's routers that are kept: not that of whole-slide images, and not /model, which would put any file in the
@@ -43,8 +44,12 @@ if shutil.which("nvidia-smi") is None:
 ANYBODY = Depends(RBAC("*"))  # of those who have a role; first, so that nobody else learns what there is
 
 
-def install_routes() -> None:
-    """Replace the routes of MONAI Label's FastAPI app, which is about to start."""
+def install_routes(*, limit: int) -> None:
+    """Replace the routes of MONAI Label's FastAPI app, which is about to start.
+
+    Args:
+        limit: bytes that a request may send.
+    """
     from monailabel.app import app  # not at import: reading it builds the whole web app
 
     mend_tokens()
@@ -64,6 +69,7 @@ def install_routes() -> None:
     if settings.MONAI_LABEL_AUTH_ENABLE:
         app.include_router(_in_threads(login.router, taken, []), prefix=settings.MONAI_LABEL_API_STR)
     app.router.routes.extend(kept)
+    app.add_middleware(BodyLimit, limit=limit)
     describe(app)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import nibabel as nib
 import numpy as np
@@ -164,3 +166,16 @@ def test_a_label_is_found_from_every_image_of_its_study_and_the_study_is_done(
         assert not server.post("/activelearning/random", json={}).json()["id"].startswith("case")
     finally:
         server.delete("/datastore/label?id=case_t1&tag=final")
+
+
+def test_a_request_that_announces_more_than_is_allowed_is_refused_at_once(server: Server) -> None:
+    address = urlsplit(server.url)
+    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
+    connection.putrequest("POST", "/infer/ccsd")
+    connection.putheader("Content-Type", "multipart/form-data; boundary=b")
+    connection.putheader("Content-Length", str(5 * 2**30))
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert json.loads(answer.read())["detail"] == "the request is 5 GiB or more, expected at most 4 GiB"
+    connection.close()
