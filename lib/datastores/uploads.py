@@ -87,6 +87,7 @@ def unpack(archive: Path, folder: Path) -> Path:
         with zipfile.ZipFile(archive) as opened:
             members = [m for m in opened.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
             _check(archive, members)
+            folder = folder / archive.stem  # sentences name it
             for member in members:
                 target = folder / PurePosixPath(member.filename)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +106,8 @@ def _is_archive(path: Path) -> bool:
 
 
 def _check(archive: Path, members: list[zipfile.ZipInfo]) -> None:
+    if not members:
+        raise InputError(f"{archive.name} holds no files, expected the images of a study")
     size = sum(m.file_size for m in members)  # zipfile stops at this size, whatever the data say
     if len(members) > MOST_FILES or size > MOST_BYTES:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,7 @@ __all__ = [
     "write_volume",
 ]
 MAX_CHANNELS = 64
+MAX_TRAILING = 2**26  # bytes after the voxels that a file may have
 
 
 def read_grid(path: Path) -> Grid:
@@ -88,9 +90,11 @@ def read_values(path: Path, grid: Grid, channel: int | None = None) -> NDArray[n
         raise InputError(f"{path.name} holds colours, expected intensities")
     index = _index(path, image.shape, channel)
     try:
+        if path.name.lower().endswith(".gz"):
+            image = _verified(path, image)
         data = np.asanyarray(image.dataobj[index], dtype=np.float32)
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(f"{path.name} is damaged: its voxels cannot be read ({_first_line(error)})") from error
+        raise InputError(f"{path.name} is damaged: its voxels cannot be read ({_first_line(error, path)})") from error
     return data.reshape(grid.shape)
 
 
@@ -204,11 +208,29 @@ def _open(path: Path) -> nib.nifti1.Nifti1Image:
     try:
         image = nib.loadsave.load(path)
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(f"{path.name} cannot be read as a NIfTI image ({_first_line(error)})") from error
+        raise InputError(f"{path.name} cannot be read as a NIfTI image ({_first_line(error, path)})") from error
     if not isinstance(image, nib.nifti1.Nifti1Image):
         raise InputError(f"{path.name} is a {type(image).__name__}, expected a NIfTI image")
     return image
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _verified(path: Path, image: nib.nifti1.Nifti1Image) -> nib.nifti1.Nifti1Image:
+    """The same image from bytes that match the checksum at the end of the gzip file: nibabel stops reading before it.
+
+    Raises:
+        OSError: they do not, or there are far more than the header declares.
+    """
+    declared = int(image.dataobj.offset) + int(np.prod(image.shape)) * image.get_data_dtype().itemsize
+    with gzip.open(path) as stream:
+        content = stream.read(declared)
+        rest = 0
+        while more := stream.read(2**20):
+            rest += len(more)
+            if rest > MAX_TRAILING:
+                raise OSError(f"more than {declared} bytes, which the header declares")
+    verified: nib.nifti1.Nifti1Image = type(image).from_bytes(content)
+    return verified
+
+
+def _first_line(error: BaseException, path: Path) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].replace(str(path), path.name)
