@@ -159,6 +159,7 @@ def _infiltrate(anatomy: Anatomy, core: Mask, reach: float, spacing: float, rng:
     dense = ndimage.zoom(cells, [n / m for n, m in zip(core.shape, cells.shape, strict=True)], order=1)
     shape3 = (core.shape[0], core.shape[1], core.shape[2])
     found: Mask = dense + 0.04 * smooth_noise(shape3, 4 / spacing, rng) > rng.uniform(0.12, 0.3)
+    found &= dense > 0.06  # noise shapes the border and starts nothing elsewhere
     return found
 
 

@@ -28,7 +28,7 @@ from monailabel.interfaces.utils.app import app_instance
 from starlette.routing import Mount, Route
 
 from lib.errors import NotFoundError
-from lib.web import ohif, page, routes, training
+from lib.web import ohif, page, routes, saving, training
 from lib.web.auth import mend_tokens
 from lib.web.limits import BodyLimit
 from lib.web.openapi import BUSY, ERRORS, describe
@@ -57,11 +57,12 @@ def install_routes(*, limit: int) -> None:
     kept = [route for route in own if getattr(route, "path", None) not in NOT_SERVED]
     app.router.routes.clear()
     app.include_router(routes.router)
+    app.include_router(saving.router)
     app.include_router(training.router)
     app.include_router(ohif.router)
     app.include_router(page.router)
     app.include_router(page.data)
-    ours = [*routes.router.routes, *training.router.routes]
+    ours = [*routes.router.routes, *saving.router.routes, *training.router.routes]
     taken = {(r.path, m) for r in ours if isinstance(r, APIRoute) for m in r.methods or ()}
     for module in KEPT:
         kept_routes = _in_threads(module.router, taken, [Depends(_is_known)])
