@@ -49,5 +49,15 @@ case "$studies" in
     ;;
 esac
 
+case "$host" in
+  127.* | localhost | ::1) ;;
+  *)
+    if [ "${MONAI_LABEL_AUTH_ENABLE:-false}" != true ]; then
+      echo "WARNING: --host $host lets everybody who reaches this machine see the studies, change labels and train;" \
+        "authentication is off (docs/security.md)" >&2
+    fi
+    ;;
+esac
+
 exec monailabel start_server --app "$REPOSITORY/apps/ccsd" --studies "$studies" --conf models ccsd \
   --host "$host" --port "$port" ${rest[@]+"${rest[@]}"}

@@ -31,6 +31,8 @@ def resolve_image(
     """
     if not isinstance(image, str) or not image:
         raise InputError("image is missing, expected the id of an image of the datastore")
+    if "\0" in image:  # no path has one, and Python refuses to look
+        raise NotFoundError(f"image {image!r} does not exist in the datastore")
     uri: str = datastore.study_image(image, named=named, modality=modality)
     if uri:
         return uri

@@ -1,0 +1,103 @@
+"""Requests of somebody who wants what is not theirs: a file outside the studies, other weights, another server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.e2e.conftest import Server
+from tests.faults.bad_images import brain, packed
+from tests.faults.test_bad_images import is_sentence
+
+
+@pytest.fixture(scope="module")
+def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A readable image of the server's machine that is none of its studies."""
+    path = tmp_path_factory.mktemp("private") / "secret_flair.nii.gz"
+    path.write_bytes(packed(brain()))
+    return path
+
+
+def refused(server: Server, status: int, **request: Any) -> str:
+    answer = server.post("/infer/ccsd", **request)
+    assert answer.status_code == status, answer.text
+    detail: str = answer.json()["detail"]
+    assert is_sentence(detail)
+    return detail
+
+
+def test_no_id_and_no_parameter_reaches_a_file_outside(server: Server, secret: Path) -> None:
+    climbing = os.path.relpath(secret, server.studies)
+    for image in (str(secret), climbing, f"case/../{climbing}", f"file://{secret}", f"{secret}\0", "/etc/passwd"):
+        assert "does not exist" in refused(server, 404, params={"image": image, "output": "json"})
+    for params in ({"image": str(secret)}, {"modalities": {"flair": str(secret)}}, {"modalities": {"t1": climbing}}):
+        answer = server.infer("case_flair", params=json.dumps(params))
+        if answer.ok:  # `image` in the parameters is MONAI Label's own key, which ours are read without
+            assert answer.json()["ccsd"]["study"] == "case"
+        else:
+            assert answer.status_code in (400, 404)
+
+
+@pytest.mark.parametrize("session", ["../../etc", "..", "%2e%2e", "a/b", "x" * 300])
+def test_a_session_is_found_by_its_name_alone(server: Server, session: str) -> None:
+    assert "does not exist" in refused(server, 404, params={"session_id": session, "output": "json"})
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"model_filename": "/etc/passwd"}, {"model_path": "/etc/passwd"}, {"network": "os.system"}, {"cache": "/etc"}],
+)
+def test_a_request_cannot_choose_weights_or_code(server: Server, params: dict[str, str]) -> None:
+    usual = server.infer("case_flair").json()["ccsd"]["model"]
+    answer = server.infer("case_flair", params=json.dumps(params))
+    assert answer.ok, answer.text
+    assert answer.json()["ccsd"]["model"] == usual
+
+
+def test_weights_cannot_be_put_or_taken_by_request(server: Server) -> None:
+    for method in (server.put, server.get, server.delete):
+        assert method("/model/ccsd").status_code in (404, 405)
+
+
+@pytest.mark.parametrize("tag", ["../x", "a/b", "", " ", "final/../../x"])
+def test_a_tag_is_a_word(server: Server, tag: str) -> None:
+    files = {"label": ("label.nii.gz", packed(brain()))}
+    answer = server.put("/datastore/label", params={"image": "case_flair", "tag": tag}, files=files)
+    assert 400 <= answer.status_code < 500
+    assert not list(server.studies.parent.glob("x*"))
+
+
+def test_the_proxy_asks_no_server_that_is_not_configured(server: Server) -> None:
+    for path in ("http://127.0.0.1:1/x", "..%2f..%2fetc/passwd", "//127.0.0.1:1/"):
+        answer = server.get(f"/proxy/dicom/{path}")
+        assert answer.status_code == 404, answer.text
+
+
+def test_who_binds_to_the_network_without_authentication_is_warned(tmp_path: Path) -> None:
+    """serve.sh with a server that only says how it was called."""
+    (tmp_path / "monailabel").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "monailabel").chmod(0o755)
+    script = (REPOSITORY / "scripts" / "serve.sh").read_text().replace('export PATH="$VENV/bin:$PATH"', "")
+    copy = REPOSITORY / "scripts" / f".serve-test-{os.getpid()}.sh"
+    copy.write_text(script.replace("ensure_environment ", ": "))
+    try:
+        said = {
+            (host, auth): subprocess.run(
+                ["bash", str(copy), "--studies", "http://127.0.0.1:1/dicom-web", "--host", host],
+                env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "MONAI_LABEL_AUTH_ENABLE": auth},
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
+            ).stderr
+            for host, auth in (("127.0.0.1", "false"), ("0.0.0.0", "false"), ("0.0.0.0", "true"))
+        }
+    finally:
+        copy.unlink()
+    assert [("WARNING: --host 0.0.0.0" in text) for text in said.values()] == [False, True, False]
