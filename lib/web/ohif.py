@@ -67,13 +67,13 @@ async def proxy(request: Request, path: str) -> StreamingResponse:
     server = str(settings.MONAI_LABEL_STUDIES).rstrip("/")
     if not server.startswith(("http://", "https://")):
         raise NotFoundError("there is no DICOMweb server behind this one, its studies are in a folder")
-    if ".." in path.split("/"):
+    if ".." in path.replace("\\", "/").split("/"):
         raise NotFoundError(f"/proxy/dicom/{path} does not exist")
     headers = {name: request.headers[name] for name in FORWARDED if name in request.headers}
     query = f"?{request.url.query}" if request.url.query else ""  # as it came: Orthanc takes no %2A for a wildcard
     sent = _client().build_request(
         request.method,
-        f"{server}/{_prefixed(path)}{query}",
+        f"{server}/{quote(_prefixed(path))}{query}",  # it came decoded: what is in it stays one path
         headers=headers,
         content=await request.body() if request.method == "POST" else None,
     )
