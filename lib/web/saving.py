@@ -15,7 +15,8 @@ from lib.errors import InputError
 from lib.studies import names
 from lib.web.openapi import ERRORS
 
-PARAMS, FILE = Form("{}"), File(...)
+PARAMS = Form("{}")
+LABEL, IMAGE = File(...), File(...)  # one each: FastAPI writes the name of the field into them
 ANNOTATOR = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))
 FINAL = "final"
 
@@ -24,7 +25,7 @@ router = APIRouter(prefix=settings.MONAI_LABEL_API_STR, tags=["Datastore"])
 
 @router.put("/datastore/label", responses=ERRORS)
 def save_label(
-    image: str, params: str = PARAMS, tag: str = FINAL, label: UploadFile = FILE, user: User = ANNOTATOR
+    image: str, params: str = PARAMS, tag: str = FINAL, label: UploadFile = LABEL, user: User = ANNOTATOR
 ) -> dict[str, Any]:
     """Keep a label of an image's study, whole or not at all. `params` is JSON: `label_info` says what the file's values
     are, as 3D Slicer sends it."""
@@ -37,7 +38,7 @@ def save_label(
 @router.put("/datastore/image", responses=ERRORS)
 @router.put("/datastore/", include_in_schema=False)
 def add_image(
-    image: str | None = None, params: str = PARAMS, file: UploadFile = FILE, user: User = ANNOTATOR
+    image: str | None = None, params: str = PARAMS, file: UploadFile = IMAGE, user: User = ANNOTATOR
 ) -> dict[str, str]:
     """Keep an image under the id `image`, or its file's name without extension."""
     values = _object(params) | ({"user": user.username} if user else {})

@@ -35,6 +35,8 @@ SERIES = {
     "adc": {"SeriesDescription": "ADC map", "ImageType": ["DERIVED", "PRIMARY", "ADC"], **SPIN_ECHO},
 }
 
+PATIENT = {"PatientName": "Zyzwich^Marvin", "PatientID": "Zyzwich-4711", "PatientBirthDate": "19411213"}
+
 Files = dict[str, list[Path]]
 
 
@@ -63,7 +65,7 @@ def files(phantom: Phantom, orthanc: Orthanc, tmp_path_factory: pytest.TempPathF
                 study_uid=f"1.2.826.0.1.{study}",
                 series_uid=uid(study, name),
                 number=number,
-                tags={"PatientID": f"p{study}", **tags},
+                tags={**PATIENT, **tags},
             )
             paths = write_series(folder / f"{study}-{name}", made)
             if study == 1:
@@ -220,3 +222,15 @@ def test_a_store_that_is_away_is_502_with_its_name(phantom: Phantom, tmp_path_fa
     finally:
         servers.close()  # type: ignore[attr-defined]  # a generator
         stores.close()  # type: ignore[attr-defined]
+
+
+def test_no_patient_is_named_in_the_log(server: Server) -> None:
+    """Whatever the tests before have asked; and an answer that a patient's data are in, and errors about them."""
+    assert server.post("/infer/ccsd", params={"image": uid(1, "t2"), "output": "dicom_seg"}).status_code == 200
+    assert "Zyzwich" in server.get("/proxy/dicom/qido/studies").text
+    assert server.infer(uid(1, "adc")).status_code in (200, 400)
+    assert server.infer(uid(1, "t1"), params=json.dumps({"modalities": ["flair"]})).status_code == 400
+    log = server.log.read_text()
+    assert uid(1, "t2") in log
+    for value in ("zyzwich", "marvin", "4711", "19411213"):
+        assert value not in log.lower()
