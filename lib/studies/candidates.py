@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,5 +162,5 @@ def _exact(tags: Tags, modalities: Sequence[str]) -> Guess:
 
 
 def _sidecar(path: Path) -> Tags | None:
-    file = path.with_name(f"{names.strip_extension(path.name)}.json")
-    return read_sidecar(file) if file.is_file() else None
+    file = f"{names.strip_extension(os.fspath(path))}.json"
+    return read_sidecar(Path(file)) if os.path.isfile(file) else None

@@ -104,7 +104,11 @@ def name_sources(
 def _original(candidate: Candidate) -> Candidate:
     """The candidate, refused if it was made from other images."""
     guess = candidate.guess
-    return replace(candidate, guess=replace(guess, refused=guess.refused or guess.secondary))
+    return (
+        candidate
+        if not guess.secondary
+        else replace(candidate, guess=replace(guess, refused=guess.refused or guess.secondary))
+    )
 
 
 def _one(study: str, modality: str, rivals: Sequence[Candidate], asked: Path | None) -> tuple[Source, list[LeftOut]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from lib.studies.words import case_part, ends_in_word, guess_words
 
 _BRATS_YEAR = re.compile(r"^brats[-_]?(?:\d{4}|\d{2}_|[a-z]{3}-)", re.IGNORECASE)
 _NUMBER = re.compile(r"^\d{1,4}[-_. ]+")
+_WORD = re.compile(r"[A-Za-z0-9]")
 
 
 @dataclass
@@ -51,7 +52,7 @@ def bundle(
         channels: the order of `_0000`, `_0001`, ..., where it is known.
         numbers_known: whether `_0000`, ... may be believed to follow that order, or the default.
     """
-    parsed = {path: names.parse(path, modalities, channels) for path in sorted(files)}
+    parsed = {path: names.parse(path, modalities, channels) for path in sorted(files, key=lambda p: p.name)}
     strict, free = _strict_cases(parsed, numbers_known=numbers_known)
     bundles: dict[str, Bundle] = {}
 
@@ -128,12 +129,14 @@ def _owners(free: dict[Path, ImageName], strict_cases: list[str], folder: Path) 
     numbered = _are_series_numbers(list(stems.values()))
     prefixes = {p: _prefix(_NUMBER.sub("", stem) if numbered else stem) for p, stem in stems.items()}
     only = strict_cases[0] if len(strict_cases) == 1 else folder.name
-    cases = [*strict_cases, *(p for p in prefixes.values() if p)]
-    owners = {}
-    for path, stem in stems.items():
-        begun = [c for c in cases if re.match(rf"{re.escape(c)}(?![A-Za-z0-9])", stem)]
-        owners[path] = max(begun, key=len) if begun else prefixes[path] or only
-    return owners
+    cases = {*strict_cases, *(p for p in prefixes.values() if p)}
+    return {path: _begun(stem, cases) or prefixes[path] or only for path, stem in stems.items()}
+
+
+def _begun(stem: str, cases: Set[str]) -> str:
+    """The longest case that a name begins with, up to where a word of it ends; empty if there is none."""
+    ends = [i for i in range(len(stem), 0, -1) if not _WORD.match(stem, i)]
+    return next((stem[:i] for i in ends if stem[:i] in cases), "")
 
 
 def _prefix(stem: str) -> str:

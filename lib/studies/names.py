@@ -7,6 +7,7 @@ Sources: the data pages of BraTS 2012 to 2024; UPENN-GBM, UCSF-PDGM and LUMIERE 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -110,9 +111,10 @@ def strip_extension(filename: str) -> str:
     return filename
 
 
-def is_image_file(path: Path) -> bool:
+def is_image_file(path: Path | str) -> bool:
     """A NIfTI or NRRD file that is not hidden (downloads and half-written files start with a dot)."""
-    return path.name.lower().endswith(IMAGE_EXTENSIONS) and not path.name.startswith(".")
+    name = os.path.basename(path)
+    return name.lower().endswith(IMAGE_EXTENSIONS) and not name.startswith(".")
 
 
 def parse(path: Path | str, modalities: Sequence[str] = BRAIN, channels: Sequence[str] = ()) -> ImageName:
@@ -124,7 +126,7 @@ def parse(path: Path | str, modalities: Sequence[str] = BRAIN, channels: Sequenc
             and the order of `modalities` for other tasks.
     """
     known = _spellings(tuple(modalities))
-    stem = strip_extension(Path(path).name)
+    stem = strip_extension(os.path.basename(path))
     return (
         _bids(stem, known)
         or _numbered(stem, channels or default_channels(modalities), modalities)

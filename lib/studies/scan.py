@@ -43,10 +43,12 @@ def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()
     dicom: list[Path] = []
     for folder, subfolders, files in os.walk(root):
         subfolders[:] = sorted(f for f in subfolders if f not in IGNORED_FOLDERS and not f.startswith("."))
-        paths = [Path(folder, file) for file in sorted(files)]
-        images = [p for p in paths if names.is_image_file(p)]
-        dicom += [p for p in paths if p not in images and is_dicom_file(p)] if len(images) < len(paths) else []
-        found += [_found(b, modalities) for b in _bundles(Path(folder), images, modalities, channels)]
+        place = Path(folder)
+        images, others = [], []
+        for file in sorted(files):
+            (images if names.is_image_file(file) else others).append(place / file)
+        dicom += [p for p in others if is_dicom_file(p)]
+        found += [_found(b, modalities) for b in _bundles(place, images, modalities, channels)]
     found += _dicom_studies(dicom, modalities)
     return sorted(_told_apart(found, root), key=lambda f: f.id)
 
