@@ -14,6 +14,7 @@ from typing import Any
 from lib.studies.tags import Tags
 
 MAX_BYTES = 4_000_000  # a sidecar has some kilobytes
+MAX_NUMBER = 1e9  # of a field; JSON may hold numbers that no float can, and NaN
 
 
 def read_sidecar(path: Path) -> Tags | None:
@@ -43,7 +44,8 @@ def _tags(content: Mapping[str, Any]) -> Tags:
 
     def number(key: str, scale: float = 1.0) -> float | None:
         value = content.get(key)
-        return value * scale if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        known = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
+        return value * scale if known else None
 
     def values(key: str) -> tuple[str, ...]:
         value = content.get(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from lib.errors import InputError
@@ -40,6 +42,8 @@ __all__ = [
 ]
 MAX_CHANNELS = 64
 MAX_TRAILING = 2**26  # bytes after the voxels that a file may have
+PIECE = 2**20  # bytes that are unpacked at a time
+_FAILURES = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, OverflowError, zlib.error)
 
 
 def read_grid(path: Path) -> Grid:
@@ -90,10 +94,9 @@ def read_values(path: Path, grid: Grid, channel: int | None = None) -> NDArray[n
         raise InputError(f"{path.name} holds colours, expected intensities")
     index = _index(path, image.shape, channel)
     try:
-        if path.name.lower().endswith(".gz"):
-            image = _verified(path, image)
+        image = _verified(path, image)
         data = np.asanyarray(image.dataobj[index], dtype=np.float32)
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+    except _FAILURES as error:
         raise InputError(f"{path.name} is damaged: its voxels cannot be read ({_first_line(error, path)})") from error
     return data.reshape(grid.shape)
 
@@ -201,13 +204,13 @@ def _index(path: Path, shape: tuple[int, ...], channel: int | None) -> tuple[Any
     channels = shape[3] if len(shape) == 4 else 1
     if not 0 <= channel < channels:
         raise InputError(f"{path.name} has {channels} channels, expected one with the number {channel}")
-    return (Ellipsis, channel)
+    return (Ellipsis, channel) if len(shape) == 4 else (Ellipsis,)
 
 
 def _open(path: Path) -> nib.nifti1.Nifti1Image:
     try:
         image = nib.loadsave.load(path)
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+    except _FAILURES as error:
         raise InputError(f"{path.name} cannot be read as a NIfTI image ({_first_line(error, path)})") from error
     if not isinstance(image, nib.nifti1.Nifti1Image):
         raise InputError(f"{path.name} is a {type(image).__name__}, expected a NIfTI image")
@@ -215,20 +218,30 @@ def _open(path: Path) -> nib.nifti1.Nifti1Image:
 
 
 def _verified(path: Path, image: nib.nifti1.Nifti1Image) -> nib.nifti1.Nifti1Image:
-    """The same image from bytes that match the checksum at the end of the gzip file: nibabel stops reading before it.
+    """The same image, of which all declared bytes are there: nibabel takes memory for them first. Of a gzip file, from
+    bytes that match the checksum at its end: nibabel stops reading before it.
 
     Raises:
-        OSError: they do not, or there are far more than the header declares.
+        OSError: they do not, or there are fewer or far more than the header declares.
     """
     declared = int(image.dataobj.offset) + int(np.prod(image.shape)) * image.get_data_dtype().itemsize
+    if not path.name.lower().endswith(".gz"):
+        if path.stat().st_size < declared:
+            raise OSError(f"{path.stat().st_size} bytes, the header declares {declared}")
+        return image
+    content = io.BytesIO()
     with gzip.open(path) as stream:
-        content = stream.read(declared)
+        while more := stream.read(min(PIECE, declared - content.tell())):
+            content.write(more)
+        if content.tell() < declared:
+            raise OSError(f"{content.tell()} bytes, the header declares {declared}")
         rest = 0
-        while more := stream.read(2**20):
+        while more := stream.read(PIECE):
             rest += len(more)
             if rest > MAX_TRAILING:
                 raise OSError(f"more than {declared} bytes, which the header declares")
-    verified: nib.nifti1.Nifti1Image = type(image).from_bytes(content)
+    content.seek(0)
+    verified: nib.nifti1.Nifti1Image = type(image).from_stream(content)
     return verified
 
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 
 from lib.studies.guess import FLAIR, T1, T2, Guess
 from lib.studies.vocabulary import (
@@ -74,6 +75,7 @@ def speaks_of_contrast(text: str) -> bool:
     return "wwo" in words or bool(words & AFTER_CONTRAST)
 
 
+@lru_cache(maxsize=4096)
 def ends_in_word(case: str) -> bool:
     """Whether the last part of a case's name is a telling word: `p1_POST`, `AX`; not `sub-01`, `TCGA-FG-6692`."""
     tokens = _CASE_TOKENS.findall(case)
@@ -85,7 +87,7 @@ def case_part(stem: str) -> str:
     since a case's name has a digit."""
     matches = list(_CASE_TOKENS.finditer(stem))
     kept: list[re.Match[str]] = []
-    for match, following in zip(matches, [*matches[1:], None], strict=True):
+    for match, following in zip_longest(matches, matches[1:]):
         is_subject = match[0].lower() == "sub" and following is not None and following[0][0].isdigit()
         if _is_strong(match[0]) and not is_subject:
             break
