@@ -33,6 +33,7 @@ from lib.configs.ccsd import CCSD, DISAGREEMENT
 from lib.datastores.dicomweb import connect
 from lib.datastores.local import StudyDatastore
 from lib.datastores.uploads import StudySessions, unpacked
+from lib.files import remove_scratch
 from lib.infers.images import resolve_image
 from lib.infers.request import named_images
 from lib.trainers.own_process import own_process
@@ -112,7 +113,13 @@ class CCSDApp(MONAILabelApp):
     def init_trainers(self) -> dict[str, TrainTask]:
         return {name: config.trainer() for name, config in self.models.items()}
 
+    def cleanup_sessions(self) -> None:
+        """As MONAI Label's, also after a restart, when all sessions are on disk only."""
+        if self._sessions is not None:
+            self._sessions.remove_expired()
+
     def on_init_complete(self) -> None:
+        remove_scratch()
         install_error_handlers()
         install_routes(limit=self._upload_limit)
         super().on_init_complete()

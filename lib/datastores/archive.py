@@ -24,7 +24,7 @@ def write_archive(store: StudyDatastore, path: Path, limit: int | None) -> Path:
     rows = store.datalist()[:limit]
     if not rows:
         raise NotFoundError("no study has a label with the tag final, expected one or more to download")
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", strict_timestamps=False) as archive:
         for row in rows:
             files = {uri: os.path.basename(uri) for uri in map(store.get_image_uri, store.images_of(row["study"]))}
             partial = f"_{'+'.join(row['regions'])}" if row["regions"] is not None else ""

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import errno
+import json
+import logging
 import re
 import shutil
 import tempfile
+import time
+import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from monailabel.utils.sessions import Sessions
+from monailabel.utils.sessions import SessionInfo, Sessions
 
 from lib.errors import InputError
+from lib.files import is_full, remove_leftovers, replacing, scratch, writing
+
+logger = logging.getLogger(__name__)
 
 ARCHIVE = ".zip"
-UPLOAD = "ccsd-upload-"  # how the temporary folders of uploads begin
+META = "meta.info"  # MONAI Label's file of what a session is
 MOST_FILES = 20_000
 MOST_BYTES = 8 * 2**30  # unpacked
 
 
 class StudySessions(Sessions):
-    """MONAI Label's sessions, of one image, of several files, or of an archive, which is unpacked with its limits."""
+    """MONAI Label's sessions, of one image, of several files, or of an archive, which is unpacked with its limits. A
+    session is there whole or not at all."""
 
     def add_session(self, data_file: str, expiry: int = 0, uncompress: bool = False, session_id: Any = None) -> Any:
         """(id, info). `uncompress` asks for what archives get anyway.
@@ -35,7 +42,55 @@ class StudySessions(Sessions):
         path = Path(data_file)
         if path.is_file() and (uncompress or _is_archive(path)):
             path = unpack(path, Path(tempfile.mkdtemp(dir=path.parent, prefix="study-")))
-        return super().add_session(str(path), expiry, False, session_id)
+        name = str(session_id or uuid.uuid4())
+        folder = Path(self.store_path, name)
+        now = int(time.time())
+        info = SessionInfo()
+        info.name, info.path, info.image = name, str(folder), str(folder / path.name)
+        info.create_ts = info.last_access_ts = now
+        info.expiry = min(expiry, self.expiry) if expiry > 0 else self.expiry
+        info.meta = {}
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=writing()) as temporary:
+            new = Path(temporary, "new")
+            new.mkdir()
+            shutil.move(path, new / path.name)
+            (new / META).write_text(info.to_str())
+            new.rename(folder)
+        self[name] = info
+        return name, info
+
+    def get_session(self, session_id: str, update_ts: bool = True, fetch_cache: bool = True) -> Any:
+        """As MONAI Label's; None also where its file is damaged. On a full disk the time of use is not noted."""
+        try:
+            return super().get_session(session_id, update_ts, fetch_cache)
+        except json.JSONDecodeError:
+            return None
+        except OSError as error:
+            if not is_full(error):
+                raise
+            logger.warning("the disk is full: that session %s is in use is not noted", session_id)
+            return self.get(session_id)
+
+    def remove_expired(self) -> int:
+        """Remove what has ended, what cannot be used, and what a server that was killed was receiving; their number.
+        A clock that went back does not prolong sessions: none was used later than now."""
+        store, now, count = Path(self.store_path), int(time.time()), 0
+        remove_leftovers(store)
+        for folder in [f for f in store.glob("*/") if not f.name.startswith(".")]:
+            info = self.get_session(folder.name, update_ts=False)
+            if info is None or info.last_access_ts + info.expiry < now:
+                self.remove_session(folder.name)
+                count += 1
+            elif info.last_access_ts > now:
+                info.last_access_ts = now
+                with suppress(OSError):
+                    self._write_meta_info(folder.name, info)
+        return count
+
+    def _write_meta_info(self, session_id: str, session_info: SessionInfo) -> None:
+        with replacing(Path(self.store_path, session_id, META)) as temporary:
+            temporary.write_text(session_info.to_str())
 
 
 @contextmanager
@@ -46,7 +101,7 @@ def received(files: Sequence[tuple[str, BinaryIO]]) -> Iterator[Path]:
     Raises:
         InputError: two files of one name, or an archive among several files.
     """
-    with tempfile.TemporaryDirectory(prefix=UPLOAD, ignore_cleanup_errors=True) as temporary:
+    with tempfile.TemporaryDirectory(prefix=scratch("upload"), ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary, "files")
         folder.mkdir()
         for sent, content in files:
@@ -63,7 +118,7 @@ def received(files: Sequence[tuple[str, BinaryIO]]) -> Iterator[Path]:
 def is_received(path: Path) -> bool:
     """Whether a path lies in what a client sent with a request."""
     temporary = Path(tempfile.gettempdir()).resolve()
-    return any(p.parent == temporary and p.name.startswith(UPLOAD) for p in path.resolve().parents)
+    return any(p.parent == temporary and p.name.startswith(scratch("upload")) for p in path.resolve().parents)
 
 
 @contextmanager
@@ -72,7 +127,7 @@ def unpacked(path: Path) -> Iterator[Path]:
     if not _is_archive(path):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="study-") as folder:
+    with tempfile.TemporaryDirectory(prefix=scratch("study")) as folder:
         yield unpack(path, Path(folder))
 
 
@@ -95,7 +150,7 @@ def unpack(archive: Path, folder: Path) -> Path:
                     shutil.copyfileobj(source, file)
                 written.append(target)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: encrypted
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if is_full(error):
             raise
         raise InputError(f"{archive.name} cannot be read as a zip archive ({error})") from None
     return written[0] if len(written) == 1 else folder

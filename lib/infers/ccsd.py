@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
-from monailabel.transform.writer import Writer
 from monailabel.utils.others.generic import device_list
 from numpy.typing import NDArray
 from torch import Tensor
@@ -25,6 +25,7 @@ from lib.errors import InputError
 from lib.evaluation.labelling import SPECKS, label_map
 from lib.evaluation.memory import FeatureMemory
 from lib.evaluation.predict import WindowConfig, predict
+from lib.files import scratch
 from lib.infers.answer import describe
 from lib.infers.request import DICOM_SEG, EXTENSIONS, InferRequest, read_request
 from lib.preprocessing.prepare import Prepared, prepare
@@ -33,6 +34,7 @@ from lib.preprocessing.raw_cache import cached_common_space
 from lib.publishing.checkpoint import UNTRAINED, Checkpoint
 from lib.publishing.served import ServedModel
 from lib.studies import names
+from lib.studies.nrrd_file import write_nrrd
 from lib.studies.study import Study, study_of
 from lib.studies.volumes import Grid, Volume, read_asked, write_volume
 
@@ -166,9 +168,9 @@ def _write_seg(
         raise InputError("enhancing_value is not for DICOM segmentations, whose segments have names and codes")
     author = Author("AUTOMATIC", version, f"CCSD {task.name} from {', '.join(study.sources)}")
     seg = make_seg(label, source.series, task, author)
-    with tempfile.NamedTemporaryFile(suffix=DICOM_SEG, delete=False) as file:
-        seg.save_as(file.name, write_like_original=False)
-    return file.name
+    with _mask_file(DICOM_SEG) as path:
+        seg.save_as(path, write_like_original=False)
+    return str(path)
 
 
 def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, wanted: InferRequest) -> str:
@@ -177,17 +179,22 @@ def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, wanted: InferReque
         label = np.where(label == value, written, label).astype(np.uint8)
     own = asked.name[len(names.strip_extension(asked.name)) :]
     extension = wanted.extension or (own if own in EXTENSIONS else names.EXTENSIONS[0])
-    if extension in names.EXTENSIONS:
-        with tempfile.NamedTemporaryFile(suffix=extension, delete=False) as file:
-            path = Path(file.name)
-        write_volume(path, label, grid, like=asked if asked.is_file() else None)
-        return str(path)
-    data = {
-        "pred": torch.from_numpy(label),
-        "pred_meta_dict": {"affine": grid.affine},
-        "result_extension": extension,
-        "result_dtype": "uint8",
-        "result_compress": wanted.compress,
-    }
-    path_, _ = Writer(label="pred")(data)
-    return str(path_)
+    with _mask_file(extension) as path:
+        if extension in names.EXTENSIONS:
+            write_volume(path, label, grid, like=asked if asked.is_file() else None)
+        else:
+            write_nrrd(path, label, grid, compress=wanted.compress)
+    return str(path)
+
+
+@contextmanager
+def _mask_file(extension: str) -> Iterator[Path]:
+    """A temporary file to write a mask to, which whoever sends it removes; on an error it is removed here."""
+    handle, name = tempfile.mkstemp(prefix=scratch("mask"), suffix=extension)
+    os.close(handle)
+    path = Path(name)
+    try:
+        yield path
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise

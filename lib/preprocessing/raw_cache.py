@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.files import replacing
+from lib.files import make_newest, replacing
 from lib.preprocessing.raw import Mode, RawResult, asking, is_prepared, to_common_space
 from lib.studies.volumes import Grid, Volume
 
@@ -31,7 +30,8 @@ def cached_common_space(
     """`to_common_space` with its results in `folder`: the same answer, marked `cached`.
 
     What needs no preparation is not stored. The studies unused for longest are removed when there are more than
-    `kept`. A file is written under another name and renamed, so several processes may share the folder.
+    `kept`. A file is written under another name and renamed, so several processes may share the folder. Where it cannot
+    be written (a full disk), the answer is the same, and made anew next time.
     """
     if mode == "off" or (mode == "auto" and is_prepared(volumes)):
         return to_common_space(volumes, asked=asked, mode="off")
@@ -39,10 +39,15 @@ def cached_common_space(
     stored = _read(path)
     if stored is not None:
         with suppress(FileNotFoundError):  # another process may have removed it just now
-            os.utime(path)
+            make_newest(path, folder.glob("*.npz"))
         return asking(stored, asked)
     result = to_common_space(volumes, asked=asked, mode="full")
-    _write(path, result)
+    try:
+        _write(path, result)
+    except OSError as error:
+        logger.warning("%s is not kept (%s)", path.name, error.strerror)
+    else:
+        make_newest(path, folder.glob("*.npz"))
     _remove_oldest(folder, kept)
     return result
 

@@ -70,7 +70,10 @@ def load(path: Path, *, task: Task) -> Checkpoint:
             f"{', '.join(task.modalities)} and regions {dict(task.regions)}"
         )
     network = CCSDNetwork(task, config)
-    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    try:
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise _unreadable(path, error) from error
     return Checkpoint(network.eval(), version, content.get("notes", {}))
 
 

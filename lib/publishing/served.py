@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lib.ccsd.network import NetworkConfig
 from lib.ccsd.task import Task
+from lib.errors import InputError
 from lib.publishing import checkpoint
 from lib.publishing.checkpoint import Checkpoint
 
@@ -36,20 +37,28 @@ class ServedModel:
     _checkpoint: Checkpoint | None = None
 
     def current(self) -> Checkpoint:
-        """The weights to use now. The returned network is not shared with a later publication.
+        """The weights to use now. The returned network is not shared with a later publication. Weights that cannot be
+        read, or are for another task, do not take the place of those in use.
 
         Raises:
-            InputError: the weights cannot be read, or are for another task.
+            InputError: there are none in use yet.
         """
         with self._lock:
             path = next((p for p in (self.published, self.shipped) if p.exists()), None)
             stamp = (path, *_signature(path)) if path else ("untrained",)
             if self._checkpoint is None or stamp != self._stamp:
-                self._checkpoint = (
-                    checkpoint.load(path, task=self.task) if path else checkpoint.untrained(self.task, self.preset)
-                )
+                self._checkpoint = self._load(path)
                 self._stamp = stamp
                 logger.info("serving weights %s", self._checkpoint.version)
+            return self._checkpoint
+
+    def _load(self, path: Path | None) -> Checkpoint:
+        try:
+            return checkpoint.load(path, task=self.task) if path else checkpoint.untrained(self.task, self.preset)
+        except InputError as error:
+            if self._checkpoint is None:
+                raise
+            logger.error("%s: refused", error)
             return self._checkpoint
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from lib.ccsd.network import CCSDNetwork
 from lib.errors import InputError, NotFoundError
-from lib.files import remove_leftovers, replacing, temporary_beside
+from lib.files import make_newest, remove_leftovers, replacing, temporary_beside
 from lib.publishing import checkpoint
 from lib.publishing.checkpoint import UNTRAINED, Checkpoint
 from lib.publishing.served import ServedModel
@@ -90,6 +90,7 @@ class Versions:
             raise InputError(f"weights {file.name} have the version {version!r}, expected a name without slashes")
         with replacing(self._file(version)) as temporary:
             shutil.copyfile(file, temporary)
+        make_newest(self._file(version), self._files())
         self.serve(version)
         self._forget()
         return version
@@ -165,6 +166,7 @@ class Versions:
             new.unlink()
         else:
             os.replace(new, self._file(version))
+            make_newest(self._file(version), self._files())
         return version
 
     def _forget(self) -> None:

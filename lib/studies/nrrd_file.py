@@ -1,4 +1,4 @@
-"""NRRD headers, as Slicer and OHIF write them -> grids, and their voxels (http://teem.sourceforge.net/nrrd)."""
+"""NRRD headers, as Slicer and OHIF write them -> grids, and their voxels, and back (http://teem.sourceforge.net/nrrd)."""
 
 from __future__ import annotations
 
@@ -91,6 +91,19 @@ def nrrd_values(path: Path) -> NDArray[np.generic]:
     directions = np.array(header["space directions"], dtype=np.float64)
     free = np.flatnonzero(np.isnan(directions).any(axis=1))
     return np.moveaxis(data, int(free[0]), -1) if len(free) else data
+
+
+def write_nrrd(path: Path, data: NDArray[np.generic], grid: Grid, *, compress: bool = False) -> None:
+    """Write (D, H, W) as NRRD in LPS, as ITK does. Raises OSError where there is no room."""
+    to_lps = np.array([-1.0, -1.0, 1.0])
+    header = {
+        "space": "left-posterior-superior",
+        "space directions": (grid.affine[:3, :3] * to_lps[:, None]).T,  # a row an axis
+        "space origin": grid.affine[:3, 3] * to_lps,
+        "kinds": ["domain"] * 3,
+        "encoding": "gzip" if compress else "raw",
+    }
+    nrrd.write(str(path), np.ascontiguousarray(data), header, index_order="F")
 
 
 def _first_line(error: BaseException) -> str:

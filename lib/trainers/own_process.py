@@ -3,7 +3,6 @@ sentence."""
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lib.errors import InputError
+from lib.files import is_full
 from lib.training.run import DivergedError
 
 NICENESS = 10
@@ -37,7 +37,7 @@ def sentence_of(error: BaseException) -> str | None:
     """What to tell the user; None: it is a fault of ours."""
     if isinstance(error, InputError | DivergedError):
         return str(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and is_full(error):
         return f"the disk is full ({error.filename or 'while weights were written'}), expected room for them; {STAYS}"
     text = str(error)
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:

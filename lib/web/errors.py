@@ -21,9 +21,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lib.errors import BusyError, InputError
+from lib.files import is_full
 from lib.stopping import StoppedError
 
 logger = logging.getLogger(__name__)
+
+NO_ROOM = "the server's disk is full: nothing of this request was kept, what was stored before is unchanged"
 
 
 def install_error_handlers() -> None:
@@ -41,6 +44,7 @@ def install_error_handlers() -> None:
     app.add_exception_handler(json.JSONDecodeError, _json_error)
     app.add_exception_handler(requests.RequestException, _realm_away)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(OSError, _no_room)
     app.middleware_stack = None
 
 
@@ -79,11 +83,19 @@ async def _http_error(request: Request, error: Exception) -> Response:
     """MONAI Label answers 500 to a request without image, file and session: that is the client's error."""
     if not isinstance(error, HTTPException):
         raise error
+    if is_full(error):  # while the body was received: FastAPI makes it a 400 without a reason
+        return _answer(507, NO_ROOM)
     if error.status_code == 500 and "input is provided" in str(error.detail):
         return _answer(400, "no input: expected an image id, a file or a session_id")
     if error.status_code == 429:
         return _answer(429, str(error.detail).strip("+ "))
     return await http_exception_handler(request, error)
+
+
+async def _no_room(_: Request, error: Exception) -> JSONResponse:
+    if not is_full(error):
+        raise error
+    return _answer(507, NO_ROOM)
 
 
 async def _realm_away(_: Request, error: Exception) -> JSONResponse:

@@ -22,6 +22,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "Not there: an image, label, model, session or task"},
     422: {"model": Problem, "description": "A field of the request is missing or of the wrong type"},
     502: {"model": Problem, "description": "The DICOMweb server does not answer"},
+    507: {"model": Problem, "description": "The disk is full: nothing of the request was kept"},
 }
 BUSY: dict[int | str, dict[str, Any]] = {
     429: {
