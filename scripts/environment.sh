@@ -16,10 +16,40 @@ find_python() {
   return 1
 }
 
+# install_locked: first of all the files that requirements/lock-*.txt know by hash (docs/supply_chain.md). Which lock: that
+# of the torch that pip would take here. A file other than its hash stops the start; whatever else fails is left to the
+# requirement files, which come next. CCSD_LOCK: cpu or cuda chooses, off leaves it out.
+install_locked() {
+  local kind="${CCSD_LOCK:-}" lock torch offered log
+  torch="$(sed -n 's/^torch==\([0-9.]*\).*/\1/p' "$REPOSITORY/requirements.txt")"
+  if [ -z "$kind" ]; then
+    offered="$("$VENV/bin/python" -m pip index versions torch 2>/dev/null || true)"
+    case "$offered" in *"$torch+cpu"*) kind=cpu ;; *) kind=cuda ;; esac
+  fi
+  case "$kind" in
+    cpu | cuda) lock="$REPOSITORY/requirements/lock-$kind.txt" ;;
+    off) return ;;
+    *) echo "error: CCSD_LOCK is $kind, expected cpu, cuda or off" >&2; return 1 ;;
+  esac
+  echo "installing by ${lock##*/}: every file is compared with its hash (once; a few minutes)" >&2
+  log="$VENV/.lock.log"
+  if "$VENV/bin/python" -m pip install -q --no-deps --require-hashes -r "$lock" >"$log" 2>&1; then
+    "$VENV/bin/python" "$REPOSITORY/scripts/lock.py" check "$lock" >&2
+  elif grep -q "DO NOT MATCH THE HASHES" "$log"; then
+    sed -n '/DO NOT MATCH THE HASHES/,$p' "$log" >&2
+    echo "error: a package is not the file that ${lock##*/} knows, nothing was installed; if your registry builds its own" \
+      "packages and you trust it, start with CCSD_LOCK=off (docs/supply_chain.md)" >&2
+    return 1
+  else
+    tail -n 3 "$log" >&2
+    echo "WARNING: ${lock##*/} cannot be installed here, packages are installed by version, hashes are not compared" >&2
+  fi
+}
+
 # ensure_environment FILE...: installs each requirement file that changed, in order; *-nodeps.txt without dependencies.
 # A file's stamp is written after its install, so one that was killed is done again; the lock keeps two starts apart.
 ensure_environment() {
-  local file stamp wanted options python
+  local file stamp wanted options python locked
   mkdir -p "$VENV"
   exec 9>"$VENV/.lock"
   flock 9
@@ -27,6 +57,8 @@ ensure_environment() {
     python="$(find_python)"
     "$python" -m venv "$VENV"
   fi
+  locked="$(cd "$REPOSITORY" && cat requirements{,-nodeps}.txt requirements/lock-*.txt | sha256sum)"
+  if [ "$(cat "$VENV/.installed-lock" 2>/dev/null)" != "$locked" ]; then install_locked; fi
   for file in "$@"; do
     stamp="$VENV/.installed-$file"
     wanted="$(sha256sum <"$REPOSITORY/$file")"
@@ -38,5 +70,6 @@ ensure_environment() {
       echo "$wanted" >"$stamp"
     fi
   done
+  echo "$locked" >"$VENV/.installed-lock"
   exec 9>&-
 }
