@@ -39,6 +39,7 @@ from lib.infers.request import named_images
 from lib.trainers.own_process import own_process
 from lib.web.errors import install_error_handlers
 from lib.web.limits import USUAL, read_limit
+from lib.web.origins import read_origins
 from lib.web.server import install_routes
 from lib.web.training import under_way
 
@@ -52,7 +53,7 @@ class CCSDApp(MONAILabelApp):
 
     Configuration (`--conf KEY VALUE`): `models ccsd`; `preset small|base`, the network that an untrained start makes;
     `task FILE`, what is segmented from what, if not brain tumours (configs/tasks); `upload_gib N`, how much a request
-    may send.
+    may send; `origins URL,URL`, other sites whose pages may use this server.
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
@@ -68,6 +69,7 @@ class CCSDApp(MONAILabelApp):
             self.models[name] = CONFIGS[name]()
             self.models[name].init(name, os.path.join(app_dir, "model"), conf, None)
         self._upload_limit = read_limit(conf.get("upload_gib", str(USUAL)))
+        self._origins = read_origins(conf.get("origins", ""))
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -121,7 +123,7 @@ class CCSDApp(MONAILabelApp):
     def on_init_complete(self) -> None:
         remove_scratch()
         install_error_handlers()
-        install_routes(limit=self._upload_limit)
+        install_routes(limit=self._upload_limit, origins=self._origins)
         super().on_init_complete()
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
