@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import jwt
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from lib.phantoms.phantom import Phantom, write_phantom
 from lib.publishing.served import SHIPPED
@@ -41,6 +43,21 @@ def test_every_route_that_gives_or_takes_data_asks_who_it_is(server: Server) -> 
             for headers in ({}, {"Authorization": "Bearer forged.token.here"}):
                 answer = requests.request(method, server.url + path, headers=headers, timeout=30)
                 assert answer.status_code == 401, f"{method} {path}: {answer.status_code}"
+
+
+def test_a_token_that_the_realm_did_not_sign_is_refused(server: Server) -> None:
+    good = signed_in(server, "chief")["Authorization"].removeprefix("Bearer ")
+    claims = jwt.decode(good, options={"verify_signature": False})
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    forged = [
+        jwt.encode(claims, "", algorithm="none"),
+        jwt.encode(claims, "a secret of thirty-two characters", algorithm="HS256"),
+        jwt.encode(claims, other, algorithm="RS256"),
+        good[:-8] + "AAAAAAAA",
+    ]
+    for token in forged:
+        assert server.get("/info/", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    assert server.get("/info/", headers={"Authorization": f"Bearer {good}"}).status_code == 200
 
 
 def test_a_user_may_look_and_segment_and_only_an_admin_rolls_back(server: Server) -> None:
