@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from typing import Any
 
 from monailabel.tasks.activelearning.random import Random
@@ -10,8 +12,14 @@ from lib.datastores.local import StudyDatastore
 
 
 class RandomStudy(Random):
-    """MONAI Label's `random`, which would also offer localisers and maps of a study."""
+    """MONAI Label's `random`, which would also offer localisers and maps of a study. What was offered long ago is as
+    likely there as what never was, what was offered just now is not."""
 
     def __call__(self, request: dict[str, Any], datastore: StudyDatastore) -> dict[str, Any] | None:
-        picked: dict[str, Any] | None = super().__call__(request, datastore)
-        return {**picked, "id": datastore.image_to_draw_on(picked["id"])} if picked else None
+        images = datastore.get_unlabeled_images(request.get("label_tag"))
+        if not images:
+            return None
+        offered, now = datastore.offered(request["strategy"]), int(time.time())
+        weights = [max(1, now - offered.get(image, 0)) for image in images]
+        (picked,) = random.choices(range(len(images)), weights=weights)
+        return {"id": datastore.image_to_draw_on(images[picked]), "weight": weights[picked]}

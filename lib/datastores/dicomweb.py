@@ -33,7 +33,7 @@ from lib.errors import InputError, NotFoundError, ServerAwayError
 from lib.studies.dicom import KEYWORDS, dicom_files
 from lib.studies.dicom_volume import read_series, series_grid
 from lib.studies.sources import Source
-from lib.studies.study import study_of, survey
+from lib.studies.study import Study, study_of, survey
 from lib.studies.volumes import Grid, Volume, read_values, write_volume
 
 logger = logging.getLogger(__name__)
@@ -270,8 +270,10 @@ class DICOMwebStudies(StudyDatastore):
         found = self._ask(self._client.search_for_series, search_filters=dict(search))
         return {_uid(series, "0020000E"): _uid(series, "0020000D") for series in found}
 
-    def _add_non_existing_images(self) -> int:
-        self._init_from_datastore_file()
+    def _look(self) -> Sequence[Study]:
+        return ()  # studies are on the other server, `refresh` lists them
+
+    def _add_images(self, studies: Sequence[Study]) -> int:
         if not self._found:  # nothing listed yet, or nothing there
             return 0
         for image_id in set(self._datastore.objects) - set(self._found):

@@ -7,17 +7,22 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Set
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
-from monailabel.datastore.local import DataModel
 from numpy.typing import NDArray
 
+from lib.ccsd.task import Task
 from lib.datastores.archive import write_archive
+from lib.datastores.groups import study_of_entry
 from lib.datastores.index import StudyIndex
 from lib.errors import InputError, NotFoundError
 from lib.files import replacing
@@ -28,7 +33,17 @@ from lib.studies.sources import Source
 from lib.studies.study import Study, survey
 from lib.studies.volumes import Grid, Volume, read_grid, read_source, read_stack_grid, read_volume, write_volume
 
+FINAL = "final"  # the tag of labels that somebody is done with
 IMAGE_ID = re.compile(r"(?!\.)[^/\\\x00-\x1f]{1,150}")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An image of the index: its id, its file's name, and whether a final label was drawn on it."""
+
+    image: str
+    name: str
+    labelled: bool
 
 
 class StudyDatastore(StudyIndex):
@@ -41,16 +56,21 @@ class StudyDatastore(StudyIndex):
     studies that have none.
     """
 
+    def __init__(self, path: str, task: Task) -> None:
+        self._adding = threading.Lock()  # of images, one at a time: two of one name are compared
+        super().__init__(path, task)
+
     def get_image_uri(self, image_id: str) -> str:
         self._refresh_if_unknown(image_id)
         files = self._series_files(image_id)
         if not files:
             return self.study_image(image_id)
         path = self._root / ".ccsd" / f"{image_id}.nii.gz"
-        if not path.is_file() or path.stat().st_mtime < max(f.stat().st_mtime for f in files):
+        changed = max(f.stat().st_mtime_ns for f in files)
+        if not path.is_file() or path.stat().st_mtime_ns != changed:  # older files may have taken the place of newer
             volume = read_series(files, f"series {image_id}")
-            path.parent.mkdir(exist_ok=True)
             write_volume(path, volume.data, volume.grid)
+            os.utime(path, ns=(changed, changed))
         return str(path)
 
     def study_image(self, image_id: str, *, named: Mapping[str, str] | None = None, modality: str | None = None) -> str:
@@ -87,8 +107,7 @@ class StudyDatastore(StudyIndex):
         """What clients ask for this image by; empty where it is not listed."""
         file = os.path.relpath(source.path, os.path.realpath(self._root))
         with self._index():
-            listed = {entry.image.info.get("file"): image_id for image_id, entry in self._datastore.objects.items()}
-        return source.uid or listed.get(file, "")
+            return source.uid or self._grouped().by_file.get(file, "")
 
     def _recognised_by(self, image_id: str) -> str:
         return self.study_image(image_id)
@@ -99,28 +118,53 @@ class StudyDatastore(StudyIndex):
 
     def status(self) -> dict[str, Any]:
         """How many studies there are, and how many of them have a label; tags count labels."""
-        images = self.list_images()
+        self.list_images()  # where others list them, what they list now
         with self._index():
-            status: dict[str, Any] = super().status()
-            studies = {i: self._study_id(i) for i in images if i in self._datastore.objects}
-            labelled = {studies[i] for i in super().get_labeled_images() if i in studies}
-            return {**status, "total": len(set(studies.values())), "completed": len(labelled)}
+            entries = self._datastore.objects.values()
+            tags = Counter(tag for entry in entries for tag in entry.labels)
+            return {"total": len(self._grouped().images), "completed": len(self._done()), "label_tags": dict(tags)}
 
     def json(self) -> Any:
         with self._index():
             return super().json()
 
     def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
-        """The images of all studies that have a label, whichever image it was drawn on."""
-        images = self.list_images()
-        with self._index():
-            labelled = {self._study_id(i) for i in super().get_labeled_images(label_tag, labels)}
-            return [i for i in images if i in self._datastore.objects and self._study_id(i) in labelled]
+        """The images of all studies that have a final label, whichever image it was drawn on."""
+        return self._images_where(lambda study, done: study in done)
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         """The images of all studies without a label: what is offered next is a study that nobody has done."""
-        labelled = set(self.get_labeled_images(label_tag, labels))
-        return [i for i in self.list_images() if i not in labelled]
+        return self._images_where(lambda study, done: study not in done)
+
+    def _images_where(self, wanted: Callable[[str, Set[str]], bool]) -> list[str]:
+        """The images of the studies that are `wanted`, which is told a study and those that have a final label."""
+        images = self.list_images()
+        with self._index():
+            done, known = self._done(), self._datastore.objects
+            return [i for i in images if i in known and wanted(self._study_id(i), done)]
+
+    def offered(self, strategy: str) -> dict[str, int]:
+        """When the images were last offered by a strategy, in s since 1970; those that never were are not in it."""
+        with self._index():
+            infos = {i: entry.image.info.get("strategy", {}) for i, entry in self._datastore.objects.items()}
+        return {i: int(info[strategy]["ts"]) for i, info in infos.items() if strategy in info}
+
+    def _done(self) -> set[str]:
+        """The studies that have a final label."""
+        return {study_of_entry(i, entry) for i, entry in self._datastore.objects.items() if FINAL in entry.labels}
+
+    def by_study(self) -> dict[str, list[Listed]]:
+        """Study -> its images, from the index alone."""
+        self.list_images()
+        with self._index():
+            objects = self._datastore.objects
+            return {
+                study: [
+                    Listed(i, str(objects[i].image.info.get("name", "")), labelled=FINAL in objects[i].labels)
+                    for i in images
+                ]
+                for study, images in self._grouped().images.items()
+            }
 
     def get_label_uri(self, label_id: str, label_tag: str) -> str:
         """The label's file: the image's own, or one of its study on the same grid; else empty."""
@@ -135,10 +179,14 @@ class StudyDatastore(StudyIndex):
     def remove_label(self, label_id: str, label_tag: str) -> None:
         """Raises NotFoundError: there is no such label."""
         holder = self._label_holder(label_id, label_tag)
-        if not self.get_label_uri(holder, label_tag):
+        file = self.get_label_uri(holder, label_tag)
+        if not file:
             raise NotFoundError(f"image {label_id} has no label with the tag {label_tag}")
-        with self._index():
-            super().remove_label(holder, label_tag)
+        with self._index(), FileLock(self._lock_file):
+            self._init_from_datastore_file()
+            Path(file).unlink(missing_ok=True)
+            self._datastore.objects[holder].labels.pop(label_tag, None)
+            self._update_datastore_file(lock=False)
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
         """A zip of `<study>/<image>` and `<study>/<image>_label.nii.gz`, of `limit_cases` labelled studies or all.
@@ -150,7 +198,9 @@ class StudyDatastore(StudyIndex):
 
     def images_of(self, study: str) -> list[str]:
         """The images of the study with this id."""
-        return [i for i in self.list_images() if self._study_id(i) == study]
+        self.list_images()
+        with self._index():
+            return list(self._grouped().images.get(study, ()))
 
     def _label_holder(self, image_id: str, tag: str) -> str:
         """The image that the label was drawn on: `image_id` itself, or one of its study on the same grid."""
@@ -158,8 +208,7 @@ class StudyDatastore(StudyIndex):
             objects = self._datastore.objects
             if image_id not in objects or tag in objects[image_id].labels:
                 return image_id
-            study = self._study_id(image_id)
-            sisters = [i for i, entry in objects.items() if tag in entry.labels and self._study_id(i) == study]
+            sisters = [i for i in self._sisters(image_id) if tag in objects[i].labels]
         if not sisters:
             return image_id
         grid = self._grid(image_id)
@@ -204,10 +253,9 @@ class StudyDatastore(StudyIndex):
     def stamp(self, image_id: str) -> str:
         """Changes when the images of the study do: names, sizes and times of change, without reading them."""
         with self._index():
-            study = self._study_id(image_id)
-            entries = {i: e for i, e in self._datastore.objects.items() if self._study_id(i) == study}
-            files = [e.image.info.get("file", "") for e in entries.values()]
-        found = [(name, *_size_and_time(self._root / name)) for name in sorted(files)]
+            entries = [self._datastore.objects[i] for i in self._sisters(image_id)]
+            files = [e.image.info.get("file", "") for e in entries]
+        found = [(name, *_size_and_time(f"{self._datastore_path}/{name}")) for name in sorted(files)]
         return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
@@ -237,20 +285,22 @@ class StudyDatastore(StudyIndex):
         listed = listed_values(segments, self._task.segment_names)
         drawn = list(self._task.drawn(listed))
         regions = {"regions": drawn} if listed and len(drawn) < len(self._task.regions) else {}
-        self._keep_label(image_id, label_tag, values, grid, {**label_info, **regions, "ts": int(time.time())})
+        now = self._later_than_others(image_id, label_tag)
+        self._keep_label(image_id, label_tag, values, grid, {**label_info, **regions, "ts": now})
         return image_id
+
+    def _later_than_others(self, image_id: str, tag: str) -> int:
+        """Now, in s since 1970, but after all labels of the study: the last one saved is the newest, also within one
+        second and where the clock went back."""
+        with self._index():
+            labels = [self._datastore.objects[i].labels for i in self._sisters(image_id)]
+            others = [of_image[tag].info.get("ts", 0) for of_image in labels if tag in of_image]
+        return max(int(time.time()), *(int(ts) + 1 for ts in others), 0)
 
     def _keep_label(
         self, image_id: str, tag: str, values: NDArray[np.uint8], grid: Grid, info: Mapping[str, Any]
     ) -> None:
-        folder = Path(self._datastore.label_path(tag))
-        with self._index(), FileLock(self._lock_file):
-            self._init_from_datastore_file()
-            folder.mkdir(parents=True, exist_ok=True)
-            write_volume(folder / f"{image_id}.nii.gz", values, grid)
-            whole = {**info, "name": f"{image_id}.nii.gz"}
-            self._datastore.objects[image_id].labels[tag] = DataModel(info=whole, ext=".nii.gz")
-            self._update_datastore_file(lock=False)
+        self._replace_label(image_id, tag, info, lambda path: write_volume(path, values, grid))
 
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         """Keep an image that a client sends, in `uploads/`, beside those of its case that were sent before.
@@ -268,6 +318,10 @@ class StudyDatastore(StudyIndex):
             volume = read_volume(sent)
         except InputError as error:
             raise InputError(str(error).replace(sent.name, name)) from None
+        with self._adding:
+            return self._add_new(image_id, name, sent, volume, image_info or {})
+
+    def _add_new(self, image_id: str, name: str, sent: Path, volume: Volume, info: dict[str, Any]) -> str:
         there = self.get_image_uri(image_id)
         if there:
             own = read_volume(Path(there))
@@ -276,14 +330,19 @@ class StudyDatastore(StudyIndex):
             return image_id
         parsed = names.parse(name, self._task.modalities)
         path = self._root / "uploads" / (parsed.case if parsed.modality else image_id) / name
-        with replacing(path) as temporary:
-            shutil.copyfile(sent, temporary)
-        self.refresh()
-        if image_id not in self._datastore.objects:
-            path.unlink()
-            known = ", ".join(self._task.modalities)
-            raise InputError(f"image {image_id}: its name tells no modality, expected one that ends in {known}")
-        self.update_image_info(image_id, image_info or {})
+        try:
+            with replacing(path) as temporary:
+                shutil.copyfile(sent, temporary)
+            self.refresh()
+            if image_id not in self._datastore.objects:
+                known = ", ".join(self._task.modalities)
+                raise InputError(f"image {image_id}: its name tells no modality, expected one that ends in {known}")
+            self.update_image_info(image_id, info)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.refresh()
+            raise
         return image_id
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
@@ -298,9 +357,9 @@ class StudyDatastore(StudyIndex):
         raise InputError(f"image {image_id}: images are removed in the studies folder, not through the server")
 
 
-def _size_and_time(file: Path) -> tuple[int, int]:
+def _size_and_time(file: str) -> tuple[int, int]:
     try:
-        status = file.stat()
+        status = os.stat(file)
     except FileNotFoundError:
         return 0, 0
     return status.st_size, status.st_mtime_ns

@@ -44,7 +44,8 @@ def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()
     for folder, subfolders, files in os.walk(root):
         subfolders[:] = sorted(f for f in subfolders if f not in IGNORED_FOLDERS and not f.startswith("."))
         place = Path(folder)
-        images, others = [], []
+        images: list[Path] = []
+        others: list[Path] = []
         for file in sorted(files):
             (images if names.is_image_file(file) else others).append(place / file)
         dicom += [p for p in others if is_dicom_file(p)]

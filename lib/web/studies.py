@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from lib.datastores.local import StudyDatastore
+from lib.datastores.local import Listed, StudyDatastore
 from lib.errors import InputError
 from lib.studies.choice import TIED
 from lib.studies.sources import LeftOut, Source
@@ -20,20 +20,9 @@ def listing(datastore: StudyDatastore, *, search: str = "", page: int = 1) -> di
     Raises:
         InputError: no such page.
     """
-    images = set(datastore.list_images())
-    studies: dict[str, dict[str, Any]] = {}
-    for image_id, entry in datastore.json()["objects"].items():
-        if image_id not in images:
-            continue
-        info = entry["image"]["info"]
-        study = studies.setdefault(
-            str(info.get("study", image_id)), {"images": 0, "image": image_id, "labelled": False, "words": ""}
-        )
-        study["images"] += 1
-        study["labelled"] |= "final" in entry["labels"]
-        study["words"] += f" {image_id} {info.get('name', '')}".lower()
+    studies = datastore.by_study()
     words = search.lower().split()
-    found = [i for i in sorted(studies) if all(w in i.lower() or w in studies[i]["words"] for w in words)]
+    found = [i for i in sorted(studies) if not words or _has(words, i, studies[i])]
     pages = max(1, -(-len(found) // PAGE))
     if not 1 <= page <= pages:
         raise InputError(f"page is {page}, expected 1 to {pages}")
@@ -43,9 +32,20 @@ def listing(datastore: StudyDatastore, *, search: str = "", page: int = 1) -> di
         "found": len(found),
         "page": page,
         "pages": pages,
-        "studies": [{"id": i, **{k: studies[i][k] for k in ("image", "images", "labelled")}} for i in shown],
+        "studies": [_line(i, studies[i]) for i in shown],
         "unrecognised": [{"id": s.id, "images": _left([*s.unknown, *s.refused])} for s in datastore.unrecognised],
     }
+
+
+def _has(words: Iterable[str], study: str, images: Iterable[Listed]) -> bool:
+    """Whether each word is in the study's id, or in the ids and names of its images."""
+    told = " ".join(f"{one.image} {one.name}" for one in images).lower()
+    return all(w in study.lower() or w in told for w in words)
+
+
+def _line(study: str, images: Sequence[Listed]) -> dict[str, Any]:
+    labelled = any(one.labelled for one in images)
+    return {"id": study, "image": images[0].image, "images": len(images), "labelled": labelled}
 
 
 def details(datastore: StudyDatastore, image_id: str, modalities: Sequence[str]) -> dict[str, Any]:
