@@ -40,7 +40,7 @@ class CCSD(TaskConfig):
         self.labels = dict(self.task.labels)
         self.cache = Path(conf.get("cache") or Path.home() / ".cache" / "ccsd")  # studies in common space
         self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.cache, Path(model_dir)):
+        for folder in (self.cache, Path(model_dir), *Path(model_dir).glob("*.versions/")):
             remove_leftovers(folder)
         self.replay = Path(conf["replay"]) if conf.get("replay") else None
         if self.replay and not self.replay.is_dir():

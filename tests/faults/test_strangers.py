@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from lib.ccsd.network import PRESETS
+from lib.ccsd.task import BRATS
+from lib.errors import InputError
+from lib.publishing.served import ServedModel
+from lib.publishing.versions import Versions
 from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server
 from tests.faults.bad_images import brain, packed
@@ -63,6 +71,44 @@ def test_a_request_cannot_choose_weights_or_code(server: Server, params: dict[st
 def test_weights_cannot_be_put_or_taken_by_request(server: Server) -> None:
     for method in (server.put, server.get, server.delete):
         assert method("/model/ccsd").status_code in (404, 405)
+
+
+class _Harmful:
+    """Runs a command wherever it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.system, (f"touch {self.mark}",)
+
+
+def version_of(server: Server) -> str:
+    return str(server.get("/info/").json()["models"]["ccsd"]["version"])
+
+
+@pytest.mark.parametrize("form", ["a pickle", "a checkpoint"])
+def test_weights_with_code_in_them_are_not_run_and_the_weights_in_use_stay(
+    server: Server, tmp_path: Path, form: str
+) -> None:
+    usual = version_of(server)
+    mark, weights = tmp_path / "harmed", tmp_path / "w.pt"
+    if form == "a pickle":
+        weights.write_bytes(pickle.dumps(_Harmful(mark)))
+    else:
+        torch.save({"model": _Harmful(mark), "version": "x"}, weights)
+    model = ServedModel(server.app / "model" / "ccsd.pt", server.app / "model" / "none.pt", BRATS, PRESETS["tiny"])
+    with pytest.raises(InputError, match=r"w\.pt cannot be read as a CCSD checkpoint"):
+        Versions(model).add(weights)  # scripts/versions.py add
+    shutil.copy(weights, model.published)  # past the rules, by hand
+    try:
+        assert version_of(server) == usual
+        assert server.infer("case_flair", params='{"modalities": "flair"}').json()["ccsd"]["model"] == usual
+        assert "ccsd.pt cannot be read as a CCSD checkpoint" in server.log.read_text()
+    finally:
+        model.published.unlink()
+    assert version_of(server) == usual
+    assert not mark.exists()
 
 
 @pytest.mark.parametrize("tag", ["../x", "a/b", "", " ", "final/../../x"])
