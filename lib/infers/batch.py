@@ -45,8 +45,8 @@ class BatchInfer(BatchInferTask):
             raise InputError(f"label_tag is {FINAL}, expected another: those are the labels that users drew")
         wanted = _first_gpu_or_cpu(request)
         version = self.model.current().version
-        images = datastore.one_a_study(self.get_images(request, datastore))
-        images = images[: int(request.get("max_batch_size") or 0) or None]
+        images = datastore.one_a_study(self._wanted(request, datastore))
+        images = images[: _most(request.get("max_batch_size"))]
         result: dict[str, Any] = {"done": [], "passed_over": [], "failed": {}}
         for number, image in enumerate(images, start=1):
             where = f"{number} of {len(images)}: {image}"
@@ -64,6 +64,25 @@ class BatchInfer(BatchInferTask):
         counts = ", ".join(f"{len(result[kind])} {kind.replace('_', ' ')}" for kind in result)
         logger.info("batch inference of %d studies: %s", len(images), counts)
         return result
+
+    def _wanted(self, request: dict[str, Any], datastore: StudyDatastore) -> list[str]:
+        """Raises InputError: `images` is neither a word nor a list of ids."""
+        images = request["images"] if request.get("images") is not None else "all"
+        if not isinstance(images, str) and not (isinstance(images, list) and all(isinstance(i, str) for i in images)):
+            raise InputError(f"images is {images!r}, expected all, labeled, unlabeled or a list of image ids")
+        found: list[str] = self.get_images({"images": images}, datastore)
+        return found
+
+
+def _most(value: Any) -> int | None:
+    """`max_batch_size`; None: no limit. Raises InputError: no whole number of at least 0."""
+    try:
+        most = int(value or 0)
+    except (TypeError, ValueError, OverflowError):
+        most = -1
+    if most < 0:
+        raise InputError(f"max_batch_size is {value!r}, expected a whole number of studies, 0 for all")
+    return most or None
 
 
 def _segment(

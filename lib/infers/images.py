@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def resolve_image(
     if uri:
         return uri
     path = Path(image)
+    there = path.is_absolute() and os.path.exists(image)  # Path.exists raises for a name that is too long
     in_session = sessions is not None and path.resolve().is_relative_to(Path(sessions.store_path).resolve())
-    if path.is_absolute() and path.exists() and (in_session or is_received(path)):
+    if there and (in_session or is_received(path)):
         return str(path.resolve())
     raise NotFoundError(f"image {image} does not exist in the datastore")

@@ -69,6 +69,8 @@ def read_label(
             f"label {path.name} is {grid.describe()} but its image is {reference.describe()}, expected the same grid"
         )
     values = read_values(path, grid)
+    if not np.isfinite(values).all():
+        raise InputError(f"label {path.name} has values that are NaN or infinite, expected whole numbers 0 to {known}")
     if segments and names:
         values = _translated(values, path.name, _said(segments, values, names, path.name), said_by="label_info")
     elif names and (meaning := _meaning(path, names)):
@@ -145,7 +147,7 @@ def listed_values(segments: Sequence[Mapping[str, Any]], names: Mapping[str, int
 def _named(segments: Sequence[Mapping[str, Any]]) -> dict[int, str]:
     try:
         return {int(s["idx"]): str(s["name"]) for s in segments}
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(f"label_info is {segments!r}, expected a list of name and idx") from None
 
 

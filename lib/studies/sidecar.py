@@ -44,8 +44,9 @@ def _tags(content: Mapping[str, Any]) -> Tags:
 
     def number(key: str, scale: float = 1.0) -> float | None:
         value = content.get(key)
-        known = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
-        return value * scale if known else None
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < MAX_NUMBER:
+            return None
+        return value * scale
 
     def values(key: str) -> tuple[str, ...]:
         value = content.get(key)

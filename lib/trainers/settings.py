@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,30 +55,37 @@ class Wanted:
 def read_wanted(request: Mapping[str, Any]) -> Wanted:
     """The request's known keys -> settings. Raises InputError naming a value that cannot be used."""
     values = {**DEFAULTS, **{k: request[k] for k in DEFAULTS if request.get(k) is not None}}
-    try:
-        wanted = Wanted(
-            train=TrainConfig(
-                max_epochs=int(values["max_epochs"]),
-                max_minutes=float(values["max_minutes"]) or None,
-                steps=int(values["steps"]),
-                patch=int(values["patch"]),
-                batch=int(values["train_batch_size"]),
-                learning_rate=float(values["learning_rate"]),
-                keep=float(values["keep"]),
-                seed=int(values["seed"]),
-            ),
-            rule=PublishRule(float(values["publish_margin"]), float(values["publish_collapse"])),
-            val_split=float(values["val_split"]),
-            new_share=float(values["new_share"]),
-            threads=int(values["threads"]),
-            gpu_memory=float(values["gpu_memory"]),
-            multi_gpu=bool(values["multi_gpu"]),
-        )
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"a training parameter is not a number ({error}), found {values}") from None
-    for name, low, high in (("val_split", 0, 0.9), ("new_share", 0, 1), ("gpu_memory", 0.05, 1), ("threads", 0, 1024)):
-        if not low <= getattr(wanted, name) <= high:
+    number = {name: _number(name, value) for name, value in values.items() if name not in ("multi_gpu", "gpus")}
+    if not isinstance(values["gpus"], str):  # it becomes CUDA_VISIBLE_DEVICES
+        raise InputError(f"gpus is {values['gpus']!r}, expected text such as 'all' or '0,1'")
+    limits = {"val_split": (0, 0.9), "new_share": (0, 1), "gpu_memory": (0.05, 1), "threads": (0, 1024)}
+    for name, (low, high) in {**limits, "seed": (0, 2**32 - 1)}.items():
+        if not low <= number[name] <= high:
             raise InputError(f"{name} is {values[name]!r}, expected {low} to {high}")
-    return wanted
+    return Wanted(
+        train=TrainConfig(
+            max_epochs=int(number["max_epochs"]),
+            max_minutes=number["max_minutes"] or None,
+            steps=int(number["steps"]),
+            patch=int(number["patch"]),
+            batch=int(number["train_batch_size"]),
+            learning_rate=number["learning_rate"],
+            keep=number["keep"],
+            seed=int(number["seed"]),
+        ),
+        rule=PublishRule(number["publish_margin"], number["publish_collapse"]),
+        val_split=number["val_split"],
+        new_share=number["new_share"],
+        threads=int(number["threads"]),
+        gpu_memory=number["gpu_memory"],
+        multi_gpu=bool(values["multi_gpu"]),
+    )
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        if math.isfinite(float(value)):
+            return float(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InputError(f"{name} is {value!r}, expected a number")

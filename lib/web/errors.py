@@ -26,6 +26,7 @@ from lib.stopping import StoppedError
 
 logger = logging.getLogger(__name__)
 
+LONGEST = 500  # characters of a sentence
 NO_ROOM = "the server's disk is full: nothing of this request was kept, what was stored before is unchanged"
 
 
@@ -49,8 +50,16 @@ def install_error_handlers() -> None:
 
 
 def _answer(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    sentence = one_line(sentence)
     logger.info("answered %d: %s", status, sentence)
     return JSONResponse({"detail": sentence}, status_code=status, headers=headers)
+
+
+def one_line(sentence: str) -> str:
+    """A sentence may repeat what was sent: its line breaks, other control characters and halves of surrogate pairs
+    become spaces, and the middle of a long one is left out."""
+    line = "".join(c if c.isprintable() else " " for c in sentence)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 103]} … {line[-100:]}"
 
 
 async def _input_error(_: Request, error: Exception) -> JSONResponse:
@@ -87,8 +96,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return _answer(507, NO_ROOM)
     if error.status_code == 500 and "input is provided" in str(error.detail):
         return _answer(400, "no input: expected an image id, a file or a session_id")
-    if error.status_code == 429:
-        return _answer(429, str(error.detail).strip("+ "))
+    if error.status_code == 429:  # of tasks that run for minutes
+        return _answer(429, str(error.detail).strip("+ "), {"Retry-After": "60", **(error.headers or {})})
+    if error.status_code >= 400 and isinstance(error.detail, str):
+        return _answer(error.status_code, error.detail, error.headers)
     return await http_exception_handler(request, error)
 
 

@@ -19,6 +19,7 @@ from lib.datastores.uploads import received
 from lib.errors import InputError, NotFoundError
 from lib.web.openapi import BUSY, ERRORS
 from lib.web.queue import InferenceQueue
+from lib.web.values import read_object
 
 T = TypeVar("T")
 
@@ -53,8 +54,10 @@ async def infer(
     `params` is JSON: `modalities`, `preprocess`, `device`, `window`, `overlap`, `specks`, `enhancing_value`,
     `result_extension`.
     """
+    wanted = read_object("params", params)
     if output == inference.ResultType.dicom_seg:  # a mask in another file format
-        params, output = _with_extension(params, ".dcm"), inference.ResultType.image
+        wanted, output = {**wanted, "result_extension": ".dcm"}, inference.ResultType.image
+    params = json.dumps({**wanted, "model": model})
     whole = output != inference.ResultType.image  # the answer holds the mask itself, its file can go
     cleaning = BackgroundTasks() if whole else background_tasks
 
@@ -87,13 +90,6 @@ def get_session(session_id: str, update_ts: bool = False, image: bool = False) -
     if image and Path(info.image).is_dir():
         raise InputError(f"session {session_id} holds several files, expected one of a single image")
     return sessions.get_session(session_id, update_ts, image)
-
-
-def _with_extension(params: str, extension: str) -> str:
-    asked = json.loads(params or "{}")
-    if not isinstance(asked, dict):
-        raise InputError(f"params is {params!r}, expected a JSON object")
-    return json.dumps({**asked, "result_extension": extension})
 
 
 async def in_turn(request: Request, user: User, work: Callable[[], T]) -> T:

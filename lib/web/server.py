@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -27,15 +27,19 @@ from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.utils.app import app_instance
 from starlette.routing import Mount, Route
 
-from lib.errors import NotFoundError
+from lib.errors import InputError, NotFoundError
 from lib.web import ohif, page, routes, saving, training
 from lib.web.auth import mend_tokens
 from lib.web.limits import BodyLimit
 from lib.web.openapi import BUSY, ERRORS, describe
+from lib.web.origins import close_to_other_sites
+from lib.web.values import for_a_task
 
 # MONAI Label's routers that are kept: not that of whole-slide images, and not /model, which would put any file in the
 # place of the weights. Its infer, ohif, proxy and some of its session routes are replaced by ours.
 KEPT = [info, batch_infer, train, activelearning, scoring, datastore, logs, session]
+OF_PATHS = ("model", "strategy", "method")
+LARGEST = 2**31  # of a number in a query; no list, log or pause is that long
 NOT_SERVED = {"/reload"}  # anybody could make a second app in the same process with it
 if shutil.which("nvidia-smi") is None:
     NOT_SERVED.add("/logs/gpu")
@@ -44,11 +48,12 @@ if shutil.which("nvidia-smi") is None:
 ANYBODY = Depends(RBAC("*"))  # of those who have a role; first, so that nobody else learns what there is
 
 
-def install_routes(*, limit: int) -> None:
+def install_routes(*, limit: int, origins: Collection[str]) -> None:
     """Replace the routes of MONAI Label's FastAPI app, which is about to start.
 
     Args:
         limit: bytes that a request may send.
+        origins: other sites whose pages may use this server.
     """
     from monailabel.app import app  # not at import: reading it builds the whole web app
 
@@ -71,6 +76,7 @@ def install_routes(*, limit: int) -> None:
         app.include_router(_in_threads(login.router, taken, []), prefix=settings.MONAI_LABEL_API_STR)
     app.router.routes.extend(kept)
     app.add_middleware(BodyLimit, limit=limit)
+    close_to_other_sites(app, origins)
     describe(app)
 
 
@@ -116,6 +122,12 @@ def _threaded(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     """A coroutine function as an ordinary one, which FastAPI runs in its thread pool."""
 
     def call(**values: Any) -> Any:
+        for name, value in values.items():
+            if isinstance(value, int) and abs(value) >= LARGEST:
+                raise InputError(f"{name} is {value}, expected a number below {LARGEST}")
+        if isinstance(values.get("params"), dict):
+            path = {name: values[name] for name in OF_PATHS if name in values}
+            values["params"] = for_a_task(values["params"], path)
         return asyncio.run(endpoint(**values))
 
     call.__name__, call.__doc__ = endpoint.__name__, endpoint.__doc__

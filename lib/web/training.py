@@ -22,6 +22,7 @@ from lib.trainers.own_process import STAYS
 from lib.trainers.settings import read_wanted
 from lib.web.model import scored
 from lib.web.openapi import BUSY, ERRORS
+from lib.web.values import for_a_task
 
 ADMIN = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))
 USER = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))
@@ -40,8 +41,9 @@ def start(model: str, params: dict[str, Any] | None = None, enqueue: bool = Fals
     trainers = app_instance().info()["trainers"]
     if model not in trainers:
         raise NotFoundError(f"model is {model!r}, expected one of this server's: {', '.join(trainers)}")
-    read_wanted(params or {})
-    read_device((params or {}).get("device"))
+    wanted = for_a_task(params, {"model": model})
+    read_wanted(wanted)
+    read_device(wanted.get("device"))
     if not app_instance().datastore().get_labeled_images("final"):
         raise InputError("no label with the tag final is saved, expected at least one labelled study to train on")
     with _starting:
@@ -52,7 +54,7 @@ def start(model: str, params: dict[str, Any] | None = None, enqueue: bool = Fals
                 "DELETE /train/",
                 retry_after=60,
             )
-        result, _ = AsyncTask.run("train", request={"model": model}, params=params, enqueue=True)
+        result, _ = AsyncTask.run("train", request={}, params=wanted, enqueue=True)
     return result
 
 

@@ -32,10 +32,11 @@ from lib.studies.words import case_part, guess_words, protocol_part
 ON_DISK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 QUICK = settings(max_examples=80, deadline=None)
 
-WORDS = st.sampled_from(
+PIECES = (
     "t1 T2 FLAIR t1ce T1c post GAD pre ax sag se 3d adc seg SUB -C +C p1 p2 sub-01 001 2 0000 0003 BRATS_001 T1w run-2 "
-    "ce-gd ses-1 mask é".split()
+    "ce-gd ses-1 mask é"
 )
+WORDS = st.sampled_from(PIECES.split())
 STEMS = st.builds(lambda words, by: by.join(words), st.lists(WORDS, min_size=1, max_size=4), st.sampled_from("_- ."))
 NUMBERS = st.none() | st.floats() | st.sampled_from([0.0, -1.0, 5.0, 20.0, 100.0, 600.0, 2000.0, 2500.0, 9000.0])
 TEXTS = STEMS | st.text(max_size=12)

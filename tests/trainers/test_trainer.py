@@ -202,7 +202,7 @@ def test_where_only_one_region_was_drawn_the_others_are_neither_trained_nor_meas
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"max_epochs": "many"}, "not a number"),
+        ({"max_epochs": "many"}, "expected a number"),
         ({"max_epochs": 0}, "max_epochs is 0"),
         ({"patch": -1}, "patch is -1"),
         ({"val_split": 1}, "val_split is 1"),
