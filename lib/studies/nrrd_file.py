@@ -23,7 +23,9 @@ _TO_RAS = {
     "left-posterior-superior": (-1, -1, 1),
     "lps": (-1, -1, 1),
 }
-_FAILURES = (nrrd.NRRDError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError, zlib.error)
+_FAILURES = (
+    nrrd.NRRDError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError, StopIteration, zlib.error
+)  # fmt: skip
 
 
 def read_nrrd_header(path: Path) -> dict[str, Any]:

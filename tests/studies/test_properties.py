@@ -235,14 +235,40 @@ def test_any_header_is_read_or_refused_in_one_line_without_memory_for_what_it_de
 ) -> None:
     path = tmp_path / ("x.nii.gz" if packed else "x.nii")
     path.write_bytes(gzip.compress(changed(changes), 1) if packed else changed(changes))
+    said, peak = read_with(path, read_stack_grid, read_grid, read_volume, lambda p: read_volume(p, 0))
+    assert peak < 8 * 2**20
+    assert all(sentence.startswith(path.name) and len(sentence.splitlines()) == 1 for sentence in said)
+
+
+NRRD = (
+    b"NRRD0004\ntype: int8\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 4 4\nencoding: raw\n"
+    b"space directions: (1,0,0) (0,1,0) (0,0,1)\nspace origin: (0,0,0)\n\n" + bytes(range(64))
+)
+PUT = st.sampled_from([b"", b"9999999", b"\n", b"nan", b"-", b"gzip", b"hex", b"block", b"none", b"(", b"\xff", b" "])
+
+
+@given(st.lists(st.tuples(st.integers(0, len(NRRD) - 64), st.integers(0, 8), PUT), min_size=1, max_size=3))
+@example([(0, len(NRRD), b"")])
+@settings(ON_DISK, max_examples=100)
+def test_any_nrrd_header_is_read_or_refused_in_one_line(tmp_path: Path, edits: list[tuple[int, int, bytes]]) -> None:
+    content = NRRD
+    for start, removed, put in edits:
+        content = content[:start] + put + content[start + removed :]
+    (tmp_path / "x.nrrd").write_bytes(content)
+    said, peak = read_with(tmp_path / "x.nrrd", read_volume)
+    assert peak < 8 * 2**20
+    assert all(sentence.startswith("x.nrrd") and len(sentence.splitlines()) == 1 for sentence in said)
+
+
+def read_with(path: Path, *readers: Callable[[Path], object]) -> tuple[list[str], int]:
+    """What refuses the file, and the bytes that were taken at most."""
     said = []
     tracemalloc.start()
-    for read in (read_stack_grid, read_grid, read_volume, lambda p: read_volume(p, 0)):
+    for read in readers:
         try:
             read(path)
         except InputError as error:
             said.append(str(error))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 8 * 2**20
-    assert all(sentence.startswith(path.name) and len(sentence.splitlines()) == 1 for sentence in said)
+    return said, peak
