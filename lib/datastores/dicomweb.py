@@ -6,8 +6,10 @@ import hashlib
 import logging
 import re
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +32,7 @@ from lib.datastores.local import StudyDatastore
 from lib.datastores.seg_labels import SegLabels
 from lib.dicom_seg.write import Author, make_seg
 from lib.errors import InputError, NotFoundError, ServerAwayError
+from lib.files import remove_leftovers, writing
 from lib.studies.dicom import KEYWORDS, dicom_files
 from lib.studies.dicom_volume import read_series, series_grid
 from lib.studies.sources import Source
@@ -41,7 +44,8 @@ T = TypeVar("T")
 
 UID = re.compile(r"[0-9.]{1,64}")
 LISTED_FOR = 30.0  # seconds that the list of series is taken as current; less, if MONAI Label is told so
-TIMEOUT = (5.0, 120.0)  # seconds to connect, and between two bytes of an answer
+CONNECT, READ, WHOLE = 5.0, 120.0, 1200.0  # seconds to connect, between two bytes of an answer, and for all of it
+MONAI_LABEL_READ = 5.0  # its default, too short for a store that makes up a whole series first
 MONAI_LABEL_FILTER = {"Modality": "CT"}  # its default, also in the environment of its server
 FINAL = "final"
 COMPLETE = ".complete"  # in the folder of a series whose voxels are there; without it, its files are headers
@@ -51,9 +55,10 @@ def connect(url: str, task: Task) -> DICOMwebStudies:
     """The store at `url`, with MONAI Label's settings (MONAI_LABEL_DICOMWEB_*, QIDO, WADO and STOW prefixes); without a
     filter of the user's own, MR series are listed."""
     user, password = settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD
+    read = settings.MONAI_LABEL_DICOMWEB_READ_TIMEOUT
     client = DICOMwebClientX(
         url=url,
-        session=_session(user, password),
+        session=_session(user, password, read=READ if read == MONAI_LABEL_READ else read),
         qido_url_prefix=settings.MONAI_LABEL_QIDO_PREFIX,
         wado_url_prefix=settings.MONAI_LABEL_WADO_PREFIX,
         stow_url_prefix=settings.MONAI_LABEL_STOW_PREFIX,
@@ -67,17 +72,40 @@ def connect(url: str, task: Task) -> DICOMwebStudies:
     return DICOMwebStudies(client, task, search=search, cache=Path(folder, name))
 
 
-def _session(user: str, password: str) -> requests.Session:
-    """Connections that give up after `TIMEOUT` seconds, instead of never."""
+def _session(user: str, password: str, *, read: float) -> requests.Session:
+    """Connections that give up after `read` seconds of silence, and after ten times that whatever comes."""
     session = create_session_from_user_pass(user, password) if user and password else requests.Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _Impatient())
+        session.mount(scheme, Impatient(read=read, whole=read * WHOLE / READ))
     return session
 
 
-class _Impatient(HTTPAdapter):
+class Impatient(HTTPAdapter):
+    """Answers are read at once, for `whole` seconds at most."""
+
+    def __init__(self, *, read: float, whole: float) -> None:
+        super().__init__()
+        self._limits = (CONNECT, read)
+        self._whole = whole
+
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        return super().send(request, *args, **{**kwargs, "timeout": kwargs.get("timeout") or TIMEOUT})
+        deadline = time.monotonic() + self._whole
+        answer = super().send(request, *args, **{**kwargs, "timeout": kwargs.get("timeout") or self._limits})
+        watch = threading.Timer(deadline - time.monotonic(), _hang_up, [answer])
+        watch.daemon = True
+        watch.start()
+        try:
+            answer.content  # noqa: B018  # it keeps what it has read
+        finally:
+            watch.cancel()
+            if time.monotonic() >= deadline:
+                raise requests.ReadTimeout(f"the answer was not complete after {self._whole:g} s")
+        return answer
+
+
+def _hang_up(answer: requests.Response) -> None:
+    with suppress(ValueError, RuntimeError, OSError):  # it has ended meanwhile
+        answer.raw.shutdown()
 
 
 class DICOMwebStudies(StudyDatastore):
@@ -98,6 +126,8 @@ class DICOMwebStudies(StudyDatastore):
         self._listed = float("-inf")
         self._found: dict[str, str] = {}
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in cache.glob("dicom/*/"):
+            remove_leftovers(folder)
         super().__init__(str(cache), task)
         self._segs = SegLabels(
             cache / "segmentations.json",
@@ -232,7 +262,7 @@ class DICOMwebStudies(StudyDatastore):
                 if not _is_whole(folder / uid, found):
                     (self._root / f"{uid}.nii.gz").unlink(missing_ok=True)
                     answer = self._ask(self._client.retrieve_series_metadata, study_uid, uid)
-                    _put(folder / uid, [_header(Dataset.from_json(_plain(d))) for d in answer], complete=False)
+                    _put(folder / uid, [self._ask(_header_of, found) for found in answer], complete=False)
         files = dicom_files(folder / image_id)
         if not files:
             raise NotFoundError(f"series {image_id} has no images")
@@ -246,13 +276,14 @@ class DICOMwebStudies(StudyDatastore):
                     continue
                 started = time.perf_counter()
                 instances = self._ask(self._client.retrieve_series, folder.parent.name, folder.name)
+                _check_whole(instances, folder)
                 _put(folder, instances, complete=True)
                 logger.info("fetched %s: %d files, %.1f s", folder.name, len(instances), time.perf_counter() - started)
 
     def _ask(self, call: Callable[..., T], *args: Any, **filters: Any) -> T:
         try:
             return call(*args, **filters)
-        except (requests.RequestException, ValueError, OSError) as error:
+        except Exception as error:  # the client and pydicom raise whatever the bytes provoke
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise ServerAwayError(f"the DICOMweb server {self._client.base_url} failed ({reason})") from error
 
@@ -290,6 +321,32 @@ class DICOMwebStudies(StudyDatastore):
         return True  # a series is on the other server
 
 
+def _check_whole(instances: Sequence[Dataset], folder: Path) -> None:
+    """An answer that was cut off between or within the instances of a series is not kept.
+
+    Raises:
+        ServerAwayError: it has not all instances whose headers are in the folder, or too few voxels of one.
+    """
+    came = {str(one.get("SOPInstanceUID", "")) for one in instances}
+    missing = {file.stem for file in folder.glob("*.dcm")} - came
+    short = [one for one in instances if not _has_all_voxels(one)]
+    if missing or short or not instances:
+        raise ServerAwayError(
+            f"the DICOMweb server sent {len(came)} instances of series {folder.name}, {len(missing)} are missing and "
+            f"{len(short)} are cut off, expected all of them whole"
+        )
+
+
+def _has_all_voxels(instance: Dataset) -> bool:
+    """Whether uncompressed PixelData are as long as their header says (PS3.5 8.1.1); compressed ones are taken on
+    trust."""
+    if "PixelData" not in instance or instance.file_meta.TransferSyntaxUID.is_compressed:
+        return True
+    voxels = int(instance.Rows) * int(instance.Columns) * int(instance.get("SamplesPerPixel") or 1)
+    bits = voxels * int(instance.get("NumberOfFrames") or 1) * int(instance.BitsAllocated)
+    return len(instance.PixelData) * 8 >= bits
+
+
 def _is_whole(folder: Path, found: Mapping[str, Any]) -> bool:
     """Whether a series' folder holds as many files as the server has by now (NumberOfSeriesRelatedInstances)."""
     there = len(list(folder.glob("*.dcm")))
@@ -298,7 +355,7 @@ def _is_whole(folder: Path, found: Mapping[str, Any]) -> bool:
 
 def _put(folder: Path, datasets: Sequence[Dataset], *, complete: bool) -> None:
     """Files of a series, written beside `folder` and renamed to it."""
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=writing()) as temporary:
         new = Path(temporary, "new")
         new.mkdir()
         for dataset in datasets:
@@ -310,8 +367,10 @@ def _put(folder: Path, datasets: Sequence[Dataset], *, complete: bool) -> None:
         new.rename(folder)
 
 
-def _header(full: Dataset) -> Dataset:
-    """What recognising needs of an instance, as a file without voxels."""
+def _header_of(instance: Mapping[str, Any]) -> Dataset:
+    """What recognising needs of an instance in DICOM JSON (PS3.18 F), as a file without voxels; values that would have
+    to be fetched one by one are left out."""
+    full = Dataset.from_json({tag: value for tag, value in instance.items() if "BulkDataURI" not in value})
     header = Dataset()
     for keyword in KEYWORDS:
         if keyword in full:
@@ -324,13 +383,11 @@ def _header(full: Dataset) -> Dataset:
     return header
 
 
-def _plain(instance: Mapping[str, Any]) -> dict[str, Any]:
-    """Without values that would have to be fetched one by one."""
-    return {tag: value for tag, value in instance.items() if "BulkDataURI" not in value}
-
-
 def _uid(answer: Mapping[str, Any], tag: str) -> str:
-    return _checked(str(answer[tag]["Value"][0]))
+    try:
+        return _checked(str(answer[tag]["Value"][0]))
+    except (KeyError, IndexError, TypeError):
+        raise ServerAwayError(f"the DICOMweb server lists something without the UID {tag}, expected one") from None
 
 
 def _checked(uid: str) -> str:
