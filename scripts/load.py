@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,9 +19,12 @@ os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 import requests
 
 from lib.benchmarks.load import TRAINING, Plan, Seen, load, resident_gib
-from lib.benchmarks.server import running
 from lib.phantoms.phantom import PhantomConfig, make_phantom, write_phantom
+from lib.publishing.served import SHIPPED
+from tests.e2e.conftest import start_server
 
+# As scripts/memory.sh, which serve.sh reads.
+MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_TOP_PAD_": "200000000"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -34,11 +38,12 @@ def main() -> None:
         seen = load(arguments.url, _plan(arguments), lambda: resident_gib(process) if process else None)
     else:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
-            studies = Path(temporary)
+            folder = Path(temporary)
             for seed in range(1, arguments.studies + 1):
                 phantom = make_phantom(PhantomConfig(seed=seed))
-                write_phantom(phantom, studies / f"study{seed}", f"study{seed}", label=False)
-            with running(studies) as server:
+                write_phantom(phantom, folder / "studies" / f"study{seed}", f"study{seed}", label=False)
+            serving = contextmanager(start_server)  # with an app folder of its own: what is trained here is not kept
+            with serving(folder / "studies", folder, preset="small", weights=SHIPPED, variables=MEMORY) as server:
                 arguments.url = server.url
                 seen = load(server.url, _plan(arguments), lambda: resident_gib(server.process))
     _print(seen, arguments)

@@ -62,7 +62,9 @@ def start(model: str, params: dict[str, Any] | None = None, enqueue: bool = Fals
 def start_all(params: dict[str, Any] | None = None) -> Any:
     """What OHIF's Update Model asks for."""
     models = app_instance().info()["trainers"]
-    return {name: {"result": start(name, {**(params or {}), **(params or {}).get(name, {})})} for name in models}
+    given = params or {}
+    own = {name: given[name] if isinstance(given.get(name), dict) else {} for name in models}
+    return {name: {"result": start(name, {**given, **own[name]})} for name in models}
 
 
 @router.get("/train/", tags=["Train"], dependencies=[USER], responses=ERRORS)
