@@ -116,6 +116,11 @@ class StudyDatastore(StudyIndex):
         """An image of the same study that is segmented from: `image_id` itself, all that are listed here are."""
         return image_id
 
+    def list_images(self) -> list[str]:
+        """The ids of all images, those too that another process has noted since."""
+        with self._index():
+            return list(self._datastore.objects)
+
     def status(self) -> dict[str, Any]:
         """How many studies there are, and how many of them have a label; tags count labels."""
         self.list_images()  # where others list them, what they list now

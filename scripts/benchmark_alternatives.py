@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Other ways to do a step of file to mask, each as a ratio to the way that is taken, on this machine's CPU. What is not
+installed (isal, zlib-ng, openvino) is left out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
+
+import torch
+
+from lib.benchmarks.alternatives import of_files, of_network, of_studies, ratios
+from lib.ccsd.network import PRESETS
+from lib.ccsd.task import BRATS
+from lib.phantoms.phantom import PhantomConfig, make_phantom, write_phantom
+from lib.preprocessing.prepare import prepare
+from lib.publishing.served import SHIPPED, ServedModel
+from lib.studies.study import study_of
+from lib.studies.volumes import read_sources
+
+PARTS = ("files", "studies", "network")
+
+
+def main() -> None:
+    arguments = _parse()
+    torch.set_num_threads(arguments.threads)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        image = arguments.image
+        if image is None:
+            image = write_phantom(make_phantom(PhantomConfig(seed=1)), folder / "made", "made", label=False)[0]
+        study = study_of(image, BRATS.modalities)
+        prepared = prepare(read_sources(study.sources), BRATS.modalities, spacing=BRATS.spacing)
+        network = ServedModel(folder / "none.pt", SHIPPED, BRATS, PRESETS["small"]).current().network
+        network = network.place(torch.device("cpu"))
+        found = {
+            "files": lambda: of_files(study),
+            "studies": lambda: of_studies(network, prepared),
+            "network": lambda: of_network(network, folder),
+        }
+        print("| step | usual | CPU s | instead | ratio |\n|---|---|---|---|---|")
+        for part in arguments.parts:
+            for one, seconds, ratio in ratios(found[part](), arguments.repeats):
+                print(f"| {one.step} | {one.usual} | {seconds:.3f} | {one.other} | {ratio:.2f} |", flush=True)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--image", type=Path, help="an image of a study of four modalities (default: a phantom)")
+    parser.add_argument("--parts", choices=PARTS, nargs="+", default=PARTS)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1, help="more than one waits for others on a busy machine")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
