@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Other ways to do a step of file to mask, each as a ratio to the way that is taken, on this machine's CPU. What is not
-installed (isal, zlib-ng, openvino) is left out."""
+"""Where the time from files to mask goes, and other ways to do a step, each as a ratio to the way that is taken, on the
+CPU. What is not installed (isal, zlib-ng, openvino) is left out."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 import torch
 
 from lib.benchmarks.alternatives import of_files, of_network, of_studies, ratios
+from lib.benchmarks.breakdown import operations, steps
 from lib.ccsd.network import PRESETS
 from lib.ccsd.task import BRATS
+from lib.evaluation.predict import WindowConfig
 from lib.phantoms.phantom import PhantomConfig, make_phantom, write_phantom
 from lib.preprocessing.prepare import prepare
 from lib.publishing.served import SHIPPED, ServedModel
 from lib.studies.study import study_of
 from lib.studies.volumes import read_sources
 
-PARTS = ("files", "studies", "network")
+PARTS = ("steps", "operations", "files", "studies", "network")
 
 
 def main() -> None:
@@ -44,10 +46,22 @@ def main() -> None:
             "studies": lambda: of_studies(network, prepared),
             "network": lambda: of_network(network, folder),
         }
+        if "steps" in arguments.parts:
+            for name, window in (("windows of 128", WindowConfig()), ("one window", WindowConfig(edge=None))):
+                _print(name, dict(steps(network, study, folder, window)))
+        if "operations" in arguments.parts:
+            _print("one window of 128, as shares", operations(network))
         print("| step | usual | CPU s | instead | ratio |\n|---|---|---|---|---|")
-        for part in arguments.parts:
+        for part in [p for p in arguments.parts if p in found]:
             for one, seconds, ratio in ratios(found[part](), arguments.repeats):
                 print(f"| {one.step} | {one.usual} | {seconds:.3f} | {one.other} | {ratio:.2f} |", flush=True)
+
+
+def _print(title: str, values: dict[str, float]) -> None:
+    print(title)
+    for name, value in values.items():
+        print(f"  {name:<28} {value:.3f}", flush=True)
+    print(f"  {'together':<28} {sum(values.values()):.3f}\n")
 
 
 def _parse() -> argparse.Namespace:
