@@ -19,7 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 PATIENCE = 600  # s for one answer
-DAY = ("mask", "info", "mask", "next study", "mask", "label", "info", "mask")  # what a user does, over and over
+DAY = ("mask", "label", "info", "mask", "next study", "mask", "info", "mask")  # what a user does, over and over
 TRAINING = {"max_epochs": 1000, "steps": 5, "patch": 64}
 
 
