@@ -58,7 +58,8 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     if not images:
         sys.exit(f"error: {arguments.url} serves no study, expected at least one")
     training = None if arguments.no_training else {**TRAINING, "max_minutes": arguments.minutes}
-    return Plan(60 * arguments.minutes, arguments.users, images, arguments.most, arguments.pause, training)
+    least, most = arguments.least, arguments.most
+    return Plan(60 * arguments.minutes, arguments.users, images, least, most, arguments.pause, training)
 
 
 def _print(seen: Seen, arguments: argparse.Namespace) -> None:
@@ -73,6 +74,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--users", type=int, default=8)
     parser.add_argument("--studies", type=int, default=8, help="phantoms to make, without --url")
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between an answer and the next request")
+    parser.add_argument("--least", type=int, default=1, help="requests of each user, however long they take")
     parser.add_argument("--most", type=int, default=100_000, help="requests after which it ends")
     parser.add_argument("--no-training", action="store_true")
     parser.add_argument("--url", help="a running server to try out: labels are saved and it is trained")

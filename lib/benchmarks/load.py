@@ -28,7 +28,7 @@ class Plan:
     """How long, and how much.
 
     Attributes:
-        seconds: after which nobody asks for anything new; most: requests, all users together.
+        seconds: after which nobody asks for anything new who has made `least` requests; most: of all users together.
         images: what is segmented, an image a study.
         pause: s between an answer and the user's next request, on average.
         training: of `POST /train/ccsd`, once a third of the time is over (None: no training).
@@ -37,6 +37,7 @@ class Plan:
     seconds: float
     users: int
     images: Sequence[str]
+    least: int = 1
     most: int = 100_000
     pause: float = 1.0
     training: dict[str, Any] | None = field(default_factory=lambda: dict(TRAINING))
@@ -112,6 +113,7 @@ class _User:
         if "//127.0.0.1" in url:
             self.session.mount("http://", _From(self.name))
         self._number = number
+        self._made = 0
         self._random = random.Random(number)
         self._mask: tuple[str, bytes] | None = None
         self._images = cycle([*plan.images[number % len(plan.images) :], *plan.images[: number % len(plan.images)]])
@@ -122,10 +124,12 @@ class _User:
                 return
             if kind != "label" or self._mask:
                 self._do(kind)
+                self._made += 1
             time.sleep(self._random.uniform(0, 2 * self.plan.pause))
 
     def over(self) -> bool:
-        return time.monotonic() - self.began > self.plan.seconds or self.seen.requests >= self.plan.most
+        late = time.monotonic() - self.began > self.plan.seconds and self._made >= self.plan.least
+        return late or self.seen.requests >= self.plan.most
 
     def _do(self, kind: str) -> None:
         image = next(self._images) if kind == "mask" else ""
