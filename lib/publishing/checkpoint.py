@@ -59,7 +59,8 @@ def load(path: Path, *, task: Task) -> Checkpoint:
     content = _content(path)
     try:
         stored = Task.from_dict(content["task"])
-        config = NetworkConfig.from_dict(content["network"])
+        sizes = content["network"]
+        config = NetworkConfig.from_dict({"decoder": sizes["widths"], **sizes})  # the first release had but one width
         version, state = str(content["version"]), content["model"]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise _unreadable(path, error) from error
