@@ -9,6 +9,8 @@ InputError            400  a request, file or configuration value is wrong: the 
 
 from __future__ import annotations
 
+import errno
+
 
 class InputError(ValueError):
     """Something that the user gave is wrong; the message is one sentence for that user."""
@@ -40,3 +42,12 @@ class ServerAwayError(InputError):
 
 class GridMismatchError(InputError):
     """Images that must share a grid (shape and affine) do not."""
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, is that of a full disk or a used-up quota."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -6,7 +6,6 @@ being written.
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import tempfile
@@ -26,15 +25,6 @@ def save_tensors(content: Any, path: Path) -> None:
     """As torch.save. Raises OSError where the disk is full, which torch does not say if it opens the file itself."""
     with path.open("wb") as stream:
         torch.save(content, stream)
-
-
-def is_full(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came from, is that of a full disk or a used-up quota."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def scratch(use: str) -> str:

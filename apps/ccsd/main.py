@@ -33,7 +33,7 @@ from lib.configs.ccsd import CCSD, DISAGREEMENT
 from lib.datastores.dicomweb import connect
 from lib.datastores.local import StudyDatastore
 from lib.datastores.uploads import StudySessions, unpacked
-from lib.files import remove_scratch
+from lib.files import remove_leftovers, remove_scratch
 from lib.infers.images import resolve_image
 from lib.infers.request import named_images
 from lib.trainers.own_process import own_process
@@ -122,6 +122,9 @@ class CCSDApp(MONAILabelApp):
 
     def on_init_complete(self) -> None:
         remove_scratch()
+        models = Path(self.app_dir, "model")
+        for folder in (models, *models.glob("*.versions/"), *(config.cache for config in self.models.values())):
+            remove_leftovers(folder)
         install_error_handlers()
         install_routes(limit=self._upload_limit, origins=self._origins)
         super().on_init_complete()

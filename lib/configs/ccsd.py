@@ -15,7 +15,6 @@ from lib.activelearning.random_study import RandomStudy
 from lib.ccsd.network import PRESETS
 from lib.ccsd.task import BRATS
 from lib.errors import InputError
-from lib.files import remove_leftovers
 from lib.infers.batch import BatchInfer
 from lib.infers.ccsd import CCSDInferTask
 from lib.publishing.served import ServedModel
@@ -40,8 +39,6 @@ class CCSD(TaskConfig):
         self.labels = dict(self.task.labels)
         self.cache = Path(conf.get("cache") or Path.home() / ".cache" / "ccsd")  # studies in common space
         self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.cache, Path(model_dir), *Path(model_dir).glob("*.versions/")):
-            remove_leftovers(folder)
         self.replay = Path(conf["replay"]) if conf.get("replay") else None
         if self.replay and not self.replay.is_dir():
             raise InputError(f"--conf replay: {self.replay} is not a folder, expected one of labelled studies")

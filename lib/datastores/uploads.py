@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 
 from monailabel.utils.sessions import SessionInfo, Sessions
 
-from lib.errors import InputError
-from lib.files import is_full, remove_leftovers, replacing, scratch, writing
+from lib.errors import InputError, is_full
+from lib.files import remove_leftovers, replacing, scratch, writing
 
 logger = logging.getLogger(__name__)
 

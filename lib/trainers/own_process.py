@@ -10,8 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lib.errors import InputError
-from lib.files import is_full
+from lib.errors import InputError, is_full
 from lib.training.run import DivergedError
 
 NICENESS = 10

@@ -20,8 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from lib.errors import BusyError, InputError
-from lib.files import is_full
+from lib.errors import BusyError, InputError, is_full
 from lib.stopping import StoppedError
 
 logger = logging.getLogger(__name__)

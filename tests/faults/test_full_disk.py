@@ -14,7 +14,7 @@ import requests
 
 from lib.ccsd.network import PRESETS
 from lib.ccsd.task import BRATS
-from lib.files import is_full
+from lib.errors import is_full
 from lib.phantoms.phantom import Phantom, write_phantom
 from lib.preprocessing.raw_cache import cached_common_space
 from lib.publishing import checkpoint
