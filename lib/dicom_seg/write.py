@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -41,11 +41,13 @@ class Author:
         algorithm: MANUAL is what users drew or corrected; AUTOMATIC what a model made (PS3.3 C.8.20.2.1).
         version: of the model, or of the app.
         description: of the series, for lists in viewers.
+        settings: of the algorithm, kept as its parameters (PS3.3 10.16).
     """
 
     algorithm: Literal["AUTOMATIC", "MANUAL"]
     version: str
     description: str
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_seg(mask: NDArray[np.uint8], files: Sequence[Path], task: Task, author: Author) -> Dataset:
@@ -109,12 +111,16 @@ def _segment(number: int, name: str, task: Task, author: Author) -> hd.seg.Segme
         segmented_property_category=ABNORMAL,
         segmented_property_type=meaning.type,
         algorithm_type=author.algorithm,
-        algorithm_identification=hd.AlgorithmIdentificationSequence(name="CCSD", version=author.version, family=LEARNED)
-        if automatic
-        else None,
+        algorithm_identification=_algorithm(author) if automatic else None,
         tracking_uid=generate_uid(),
         tracking_id=f"{name} ({task.name})",
         anatomic_regions=[meaning.region] if meaning.region else None,
+    )
+
+
+def _algorithm(author: Author) -> hd.AlgorithmIdentificationSequence:
+    return hd.AlgorithmIdentificationSequence(
+        name="CCSD", version=author.version, family=LEARNED, parameters=dict(author.settings) or None
     )
 
 

@@ -58,6 +58,11 @@ def quickest(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
+def computed_in(window: WindowConfig, device: torch.device) -> torch.dtype:
+    """What the network is computed in."""
+    return quickest(device) if window.precision == "auto" else getattr(torch, window.precision)
+
+
 @torch.no_grad()
 def predict(
     network: CCSDNetwork,
@@ -78,7 +83,7 @@ def predict(
         version: of the network's weights, for `memory`.
     """
     device = next(network.parameters()).device
-    kind = quickest(device) if window.precision == "auto" else getattr(torch, window.precision)
+    kind = computed_in(window, device)
     roi = _roi(volumes.shape[1:], window, network.divisor)
     own = [m for m in range(network.n) if present[m]]
     single = all(edge <= limit for edge, limit in zip(volumes.shape[1:], roi, strict=True))

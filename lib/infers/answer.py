@@ -1,14 +1,16 @@
-"""What the answer says of a mask: modalities and how they were recognised, volumes, expected Dice, warnings."""
+"""What the answer says of a mask: modalities and how recognised, settings, volumes, expected Dice, warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lib.ccsd.task import Task
+from lib.evaluation.predict import computed_in
+from lib.infers.request import InferRequest
 from lib.preprocessing.raw import RawResult
 from lib.publishing.checkpoint import UNTRAINED, Checkpoint
 from lib.studies.sources import LeftOut
@@ -25,6 +27,7 @@ def describe(
     grid: Grid,
     common: RawResult,
     checkpoint: Checkpoint,
+    wanted: InferRequest,
     task: Task,
 ) -> dict[str, Any]:
     """The answer's `ccsd` part; `image` is the one whose grid the mask has.
@@ -49,7 +52,25 @@ def describe(
         "removed_ml": round(removed * _voxel_ml(grid), 3),
         "expected_dice": expected_dice(checkpoint, used, task),
         "model": checkpoint.version,
+        "settings": {
+            "window": wanted.window.edge or 0,
+            "overlap": wanted.window.overlap,
+            "specks": wanted.specks,
+            "precision": str(computed_in(wanted.window, wanted.device)).removeprefix("torch."),
+            "device": str(wanted.device),
+        },
         "warnings": untrained + task.warnings(missing) + common.warnings,
+    }
+
+
+def provenance(answer: Mapping[str, Any], task: Task) -> dict[str, str]:
+    """What a mask file says of how it was made, and no more: file names can be those of patients."""
+    return {
+        "model": str(answer["model"]),
+        "task": task.name,
+        "modalities": ", ".join(answer["modalities"]["used"]),
+        "preprocess": str(answer["preprocess"]["route"]),
+        **{name: str(value) for name, value in answer["settings"].items()},
     }
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +22,7 @@ from lib.errors import InputError
 from lib.evaluation.labelling import SPECKS, label_map
 from lib.evaluation.memory import FeatureMemory
 from lib.evaluation.predict import WindowConfig, predict
-from lib.files import scratch
-from lib.infers.answer import describe
+from lib.infers.answer import describe, provenance
 from lib.infers.request import DICOM_SEG, EXTENSIONS, InferRequest, read_request
 from lib.preprocessing.prepare import Prepared, prepare
 from lib.preprocessing.raw import MODES, Mode, RawResult
@@ -36,7 +32,7 @@ from lib.publishing.served import ServedModel
 from lib.studies import names
 from lib.studies.nrrd_file import write_nrrd
 from lib.studies.study import Study, study_of
-from lib.studies.volumes import Grid, Volume, read_asked, write_volume
+from lib.studies.volumes import Grid, Volume, read_asked, temporary_image, write_volume
 
 logger = logging.getLogger(__name__)
 
@@ -98,11 +94,12 @@ class CCSDInferTask(InferTask):
         label, removed = mask_on_grid(probabilities, prepared, common, self.model.task, specks=wanted.specks)
         clock.lap("restore")
         grid = common.grids[name]
-        answer = describe(study, label, removed, grid, common, checkpoint, self.model.task)
+        answer = describe(study, label, removed, grid, common, checkpoint, wanted, self.model.task)
+        made = provenance(answer, self.model.task)
         if wanted.extension == DICOM_SEG:
-            file = _write_seg(label, study, name, checkpoint.version, wanted, self.model.task)
+            file = _write_seg(label, study, name, made, wanted, self.model.task)
         else:
-            file = _write(label, grid, asked, wanted)
+            file = _write(label, grid, asked, made, wanted)
         clock.end("write")
         return file, {"label_names": self.labels, "latencies": clock.seconds, "ccsd": answer}
 
@@ -157,7 +154,7 @@ def _study(asked: Path, wanted: InferRequest, task: Task) -> Study:
 
 
 def _write_seg(
-    label: NDArray[np.uint8], study: Study, name: str, version: str, wanted: InferRequest, task: Task
+    label: NDArray[np.uint8], study: Study, name: str, made: Mapping[str, str], wanted: InferRequest, task: Task
 ) -> str:
     """The mask as a DICOM SEG of the asked series; as `_write`."""
     left_out = [o.source for o in (*study.spare, *study.unknown, *study.refused)]
@@ -166,35 +163,22 @@ def _write_seg(
         raise InputError(f"image {name} is no DICOM series, expected one for a DICOM segmentation")
     if wanted.relabel:
         raise InputError("enhancing_value is not for DICOM segmentations, whose segments have names and codes")
-    author = Author("AUTOMATIC", version, f"CCSD {task.name} from {', '.join(study.sources)}")
+    author = Author("AUTOMATIC", made["model"], f"CCSD {task.name} from {made['modalities']}", made)
     seg = make_seg(label, source.series, task, author)
-    with _mask_file(DICOM_SEG) as path:
+    with temporary_image(DICOM_SEG) as path:
         seg.save_as(path, write_like_original=False)
     return str(path)
 
 
-def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, wanted: InferRequest) -> str:
+def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, made: Mapping[str, str], wanted: InferRequest) -> str:
     """The mask as a temporary file that MONAI Label sends and removes."""
     for value, written in wanted.relabel.items():
         label = np.where(label == value, written, label).astype(np.uint8)
     own = asked.name[len(names.strip_extension(asked.name)) :]
     extension = wanted.extension or (own if own in EXTENSIONS else names.EXTENSIONS[0])
-    with _mask_file(extension) as path:
+    with temporary_image(extension) as path:
         if extension in names.EXTENSIONS:
-            write_volume(path, label, grid, like=asked if asked.is_file() else None)
+            write_volume(path, label, grid, like=asked if asked.is_file() else None, made=made)
         else:
-            write_nrrd(path, label, grid, compress=wanted.compress)
+            write_nrrd(path, label, grid, compress=wanted.compress, made=made)
     return str(path)
-
-
-@contextmanager
-def _mask_file(extension: str) -> Iterator[Path]:
-    """A temporary file to write a mask to, which whoever sends it removes; on an error it is removed here."""
-    handle, name = tempfile.mkstemp(prefix=scratch("mask"), suffix=extension)
-    os.close(handle)
-    path = Path(name)
-    try:
-        yield path
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import nrrd  # type: ignore[import-untyped]  # pynrrd has no types
@@ -95,8 +97,19 @@ def nrrd_values(path: Path) -> NDArray[np.generic]:
     return np.moveaxis(data, int(free[0]), -1) if len(free) else data
 
 
-def write_nrrd(path: Path, data: NDArray[np.generic], grid: Grid, *, compress: bool = False) -> None:
-    """Write (D, H, W) as NRRD in LPS, as ITK does. Raises OSError where there is no room."""
+def write_nrrd(
+    path: Path,
+    data: NDArray[np.generic],
+    grid: Grid,
+    *,
+    compress: bool = False,
+    made: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Write (D, H, W) as NRRD in LPS, as ITK does. Raises OSError where there is no room.
+
+    Args:
+        made: how `data` came about, kept as keys and values (`ccsd model:=...`).
+    """
     to_lps = np.array([-1.0, -1.0, 1.0])
     header = {
         "space": "left-posterior-superior",
@@ -104,6 +117,7 @@ def write_nrrd(path: Path, data: NDArray[np.generic], grid: Grid, *, compress: b
         "space origin": grid.affine[:3, 3] * to_lps,
         "kinds": ["domain"] * 3,
         "encoding": "gzip" if compress else "raw",
+        **{f"ccsd {name}": value for name, value in made.items()},
     }
     nrrd.write(str(path), np.ascontiguousarray(data), header, index_order="F")
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
+import os
+import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
@@ -17,7 +22,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from lib.errors import InputError
-from lib.files import replacing
+from lib.files import replacing, scratch
 from lib.studies.dicom_volume import read_series, series_grid
 from lib.studies.grid import GRID_TOLERANCE, MAX_VOXELS, Grid, Volume, checked_affine, checked_shape
 from lib.studies.nrrd_file import nrrd_grid, nrrd_values
@@ -38,6 +43,7 @@ __all__ = [
     "read_values",
     "read_volume",
     "source_grid",
+    "temporary_image",
     "write_volume",
 ]
 MAX_CHANNELS = 64
@@ -163,19 +169,44 @@ def read_asked(study: Study, asked: Path) -> tuple[dict[str, Volume], str]:
     return {**volumes, source.name: read_source(source)}, source.name
 
 
-def write_volume(path: Path, data: NDArray[np.generic], grid: Grid, *, like: Path | None = None) -> None:
+def write_volume(
+    path: Path,
+    data: NDArray[np.generic],
+    grid: Grid,
+    *,
+    like: Path | None = None,
+    made: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Write NIfTI to a temporary name in the same folder, then rename: never a half-written `path`.
 
     Args:
         like: image on the same grid whose header says where voxels are. Where its qform and sform differ, readers
             differ in which they take: with the same two, they put `data` where they put the image.
+        made: how `data` came about, `model` and `modalities` among it: kept as a comment (an extension of code 6, JSON)
+            and in short in `descrip`; readers that know neither pass them over.
     """
     image = nib.nifti1.Nifti1Image(data, grid.affine)
     image.header.set_xyzt_units("mm")
     if like is not None:
         _place_like(image, like)
+    if made:
+        image.header["descrip"] = f"{made['model']} from {made['modalities']}".encode()[:79]
+        image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", json.dumps(dict(made)).encode()))
     with replacing(path) as temporary:
         nib.loadsave.save(image, temporary)
+
+
+@contextmanager
+def temporary_image(extension: str) -> Iterator[Path]:
+    """A temporary file to write an image to, which whoever sends it removes; on an error it is removed here."""
+    handle, name = tempfile.mkstemp(prefix=scratch("mask"), suffix=extension)
+    os.close(handle)
+    path = Path(name)
+    try:
+        yield path
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _place_like(image: nib.nifti1.Nifti1Image, like: Path) -> None:

@@ -214,3 +214,16 @@ def test_a_series_without_a_frame_of_reference_is_refused(tmp_path: Path) -> Non
     files = write_series(tmp_path, Made(some_data(), tags={"FrameOfReferenceUID": None}))
     with pytest.raises(InputError, match=r"has no FrameOfReferenceUID \(0020,0052\)"):
         make_seg(np.zeros((10, 12, 8), np.uint8), files, BRATS, MODEL)
+
+
+def test_a_models_seg_says_how_it_was_made(tmp_path: Path) -> None:
+    files = series(tmp_path / "t1")
+    mask, _ = some_mask(files)
+    author = Author("AUTOMATIC", "small-1", "CCSD brats from t1, flair", {"modalities": "t1, flair", "window": "128"})
+    seg = pydicom.dcmread(stored(make_seg(mask, files, BRATS, author), tmp_path / "seg.dcm"))
+    assert seg.SeriesDescription == seg.ContentDescription == "CCSD brats from t1, flair"
+    assert seg.SoftwareVersions == "small-1"
+    for segment in seg.SegmentSequence:
+        (algorithm,) = segment.SegmentationAlgorithmIdentificationSequence
+        assert (algorithm.AlgorithmName, algorithm.AlgorithmVersion) == ("CCSD", "small-1")
+        assert algorithm.AlgorithmParameters == "modalities=t1, flair,window=128"
