@@ -70,9 +70,9 @@ def _resolve(name: str, *options: str) -> list[Pin]:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         binaries, lock = Path(folder, "bin"), Path(folder, "lock.txt")
         subprocess.run([binaries / "pip", "install", "--quiet", UV], check=True)
-        command = [binaries / "uv", "pip", "compile", "--quiet", "--universal", "--python-version", OLDEST]
-        command += ["--system-certs", "--generate-hashes", "--no-header", "--no-annotate", *options, "-o", lock]
-        subprocess.run([*command, REPOSITORY / name], check=True)
+        command = [str(binaries / "uv"), "pip", "compile", "--quiet", "--universal", "--python-version", OLDEST]
+        command += ["--system-certs", "--generate-hashes", "--no-header", "--no-annotate", *options, "-o", str(lock)]
+        subprocess.run([*command, str(REPOSITORY / name)], check=True)
         return read_lock(lock)
 
 

@@ -19,7 +19,11 @@ if command -v apt-get >/dev/null; then
   command -v chromium >/dev/null || install chromium
 fi
 
+python scripts/audit.py >"$VENV/.audit.log" 2>&1 &  # it waits for an answer while the others compute
+audit=$!
 ruff check
 ruff format --check
 mypy lib apps scripts
+wait "$audit" || { cat "$VENV/.audit.log"; exit 1; }
+cat "$VENV/.audit.log"
 pytest "$@"
