@@ -59,7 +59,7 @@ def licence_of(distribution: Distribution) -> str:
         return str(metadata["License-Expression"])
     classifiers = [c for c in metadata.get_all("Classifier") or () if c.startswith("License ::")]
     names = [c.split(" :: ")[-1] for c in classifiers if not c.endswith(("OSI Approved", "DFSG approved"))]
-    text = str(metadata["License"] if "License" in metadata else "").strip()
+    text = next((str(t) for t in metadata.get_all("License") or ()), "").strip()
     if names:
         return " AND ".join(names)
     return text.splitlines()[0].strip() if text else ""
