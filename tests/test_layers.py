@@ -25,7 +25,7 @@ ALLOWED = {
     "publishing": {"ccsd", "errors", "files"},
     "baselines": {"ccsd"},
     "bundle": {"ccsd", "errors", "evaluation", "publishing"},
-    "benchmarks": {"ccsd", "evaluation", "infers", "publishing"},
+    "benchmarks": {"activelearning", "ccsd", "datastores", "evaluation", "infers", "publishing", "web", *DATA},
     "pictures": set(DATA),
     "training": {"ccsd", "evaluation", "files", "settings", *DATA},
     "ablation": {"ccsd", "evaluation", "files", "publishing", "settings", "training"},
