@@ -47,8 +47,9 @@ def test_more_than_can_wait_are_told_when_to_come_again(server: Server) -> None:
 
 def test_who_gives_up_waiting_is_not_computed_for(server: Server) -> None:
     with ThreadPoolExecutor(3) as pool:
-        answers = [pool.submit(server.infer, "case_flair") for _ in range(3)]
-        time.sleep(0.2)
+        long = '{"window": 32, "overlap": 0.75}'  # 27 windows
+        answers = [pool.submit(server.infer, "case_flair", params=long) for _ in range(3)]
+        time.sleep(0.1)
         before = served(server)
         with pytest.raises(requests.ReadTimeout):
             requests.post(server.url + "/infer/ccsd?image=case_t1&output=json", timeout=0.1)
