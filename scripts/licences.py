@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import sysconfig
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+SITE = sorted(
+    {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+)  # of this environment, whatever sys.path has
 TABLE = REPOSITORY / "docs" / "licences.md"
 START, END = "<!-- made by scripts/licences.py --write -->", "<!-- end -->"
 
@@ -42,7 +46,7 @@ class Row:
 
 def rows() -> list[Row]:
     """Every distribution of this environment by name, once."""
-    found = {d.metadata["Name"]: d for d in distributions()}
+    found = {d.metadata["Name"]: d for d in distributions(path=SITE)}
     return [_row(found[name]) for name in sorted(found, key=str.lower)]
 
 
