@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 
 class InstanceNorm(nn.GroupNorm):
-    """Instance norm with scale and shift: (B, C, D, H, W) -> the same, computed in float32 and returned as it came.
+    """Instance norm with scale and shift: (B, C, D, H, W) -> the same, computed in the precision of its
+    parameters and returned as it came.
 
     It is written as GroupNorm with a group per channel: the same function, with a channels-last kernel on CPU. There
     the kernel's backward pass in bfloat16 is many times slower than the two casts.
@@ -18,7 +19,7 @@ class InstanceNorm(nn.GroupNorm):
         super().__init__(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.float()).to(x.dtype)
+        return super().forward(x.to(self.weight.dtype)).to(x.dtype)
 
 
 class ConvBlock(nn.Sequential):
