@@ -64,9 +64,8 @@ def connect(url: str, task: Task) -> DICOMwebStudies:
         stow_url_prefix=settings.MONAI_LABEL_STOW_PREFIX,
     )
     client.set_http_retry_params(retry=False)  # it would keep everybody waiting for half a minute
-    search = settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER
-    if search == MONAI_LABEL_FILTER:
-        search = {"Modality": "MR"}
+    own = settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER
+    search = {"Modality": "MR"} if own == MONAI_LABEL_FILTER else own
     folder = settings.MONAI_LABEL_DICOMWEB_CACHE_PATH or Path.home() / ".cache" / "monailabel" / "dicom"
     name = hashlib.sha256(url.encode()).hexdigest()[:16]
     return DICOMwebStudies(client, task, search=search, cache=Path(folder, name))
