@@ -80,6 +80,7 @@ def main() -> None:
             resume=resume,
             processes=processes,
         )
+    processes.leave()
 
 
 def _cases(arguments: argparse.Namespace, task: Task) -> tuple[list[Case], list[Case], list[float] | None]:

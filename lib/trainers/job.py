@@ -118,5 +118,6 @@ def learn(rank: int, count: int, job: Job) -> None:
     except DivergedError:
         job.state_file.unlink(missing_ok=True)  # resumed, it would diverge again
         raise
+    processes.leave()
     if records:
         logger.info(records.end())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 
@@ -45,6 +46,13 @@ class Processes:
         """Until all processes are here."""
         if self.count > 1:
             dist.barrier()
+
+    def leave(self) -> None:
+        """End the group, once nothing refers to what `wrap` returned: were that the group's last owner, its end would
+        hold Python's lock while it waits for gloo's thread, and that thread may wait for the lock."""
+        if self.count > 1:
+            gc.collect()
+            dist.destroy_process_group()
 
 
 SINGLE = Processes()

@@ -92,7 +92,7 @@ def test_a_user_runs_ccsd_on_a_study_and_it_is_drawn_where_the_mask_is(
     assert number > 500
     assert share < 0.02
     elsewhere = core + 9.0  # had it been drawn elsewhere, this test would say so
-    assert coloured_share(page, elsewhere, thickness=1.0)[0] < 0.6
+    assert coloured_share(page, elsewhere, thickness=1.0)[0] < 0.8
 
 
 def test_after_a_change_of_series_the_mask_is_still_where_the_tumour_is(

@@ -45,7 +45,14 @@ def epochs_of(server: Server) -> int:
 
 def training_process(server: Server) -> psutil.Process | None:
     children = psutil.Process(server.process).children(recursive=True)
-    return next((c for c in children if "train" in c.cmdline()), None)
+    return next((c for c in children if _trains(c)), None)
+
+
+def _trains(process: psutil.Process) -> bool:
+    try:
+        return "train" in process.cmdline()
+    except psutil.NoSuchProcess:  # it just ended, or nobody has asked yet how
+        return False
 
 
 def test_one_training_at_a_time_and_stop_works_within_seconds(server: Server, phantom: Phantom, tmp_path: Path) -> None:

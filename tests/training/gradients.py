@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import torch
-import torch.distributed as dist
 
 from lib.ccsd.losses import LossConfig
 from lib.ccsd.network import PRESETS, CCSDNetwork
@@ -31,8 +30,8 @@ def main() -> None:
     objective(volumes, regions, drawn, torch.tensor([True, True, False, True]), 1.0)["total"].backward()
     if processes.rank == 0:
         torch.save({k: p.grad for k, p in network.named_parameters() if p.grad is not None}, sys.argv[1])
-    if processes.count > 1:
-        dist.destroy_process_group()
+    del objective
+    processes.leave()
 
 
 if __name__ == "__main__":
