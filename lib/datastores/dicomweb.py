@@ -6,28 +6,24 @@ import hashlib
 import logging
 import re
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import requests
 from dicomweb_client import DICOMwebClient
-from dicomweb_client.session_utils import create_session_from_user_pass
 from filelock import FileLock
 from monailabel.config import settings
 from monailabel.datastore.dicom import DICOMwebClientX
 from monailabel.datastore.local import DataModel, ImageLabelModel
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
-from requests.adapters import HTTPAdapter
 
 from lib import VERSION
 from lib.ccsd.task import Task
+from lib.datastores.connection import READ, limited_session
 from lib.datastores.local import StudyDatastore
 from lib.datastores.seg_labels import SegLabels
 from lib.dicom_seg.write import Author, make_seg
@@ -44,7 +40,6 @@ T = TypeVar("T")
 
 UID = re.compile(r"[0-9.]{1,64}")
 LISTED_FOR = 30.0  # seconds that the list of series is taken as current; less, if MONAI Label is told so
-CONNECT, READ, WHOLE = 5.0, 120.0, 1200.0  # seconds to connect, between two bytes of an answer, and for all of it
 MONAI_LABEL_READ = 5.0  # its default, too short for a store that makes up a whole series first
 MONAI_LABEL_FILTER = {"Modality": "CT"}  # its default, also in the environment of its server
 FINAL = "final"
@@ -58,7 +53,7 @@ def connect(url: str, task: Task) -> DICOMwebStudies:
     read = settings.MONAI_LABEL_DICOMWEB_READ_TIMEOUT
     client = DICOMwebClientX(
         url=url,
-        session=_session(user, password, read=READ if read == MONAI_LABEL_READ else read),
+        session=limited_session(user, password, read=READ if read == MONAI_LABEL_READ else read),
         qido_url_prefix=settings.MONAI_LABEL_QIDO_PREFIX,
         wado_url_prefix=settings.MONAI_LABEL_WADO_PREFIX,
         stow_url_prefix=settings.MONAI_LABEL_STOW_PREFIX,
@@ -69,42 +64,6 @@ def connect(url: str, task: Task) -> DICOMwebStudies:
     folder = settings.MONAI_LABEL_DICOMWEB_CACHE_PATH or Path.home() / ".cache" / "monailabel" / "dicom"
     name = hashlib.sha256(url.encode()).hexdigest()[:16]
     return DICOMwebStudies(client, task, search=search, cache=Path(folder, name))
-
-
-def _session(user: str, password: str, *, read: float) -> requests.Session:
-    """Connections that give up after `read` seconds of silence, and after ten times that whatever comes."""
-    session = create_session_from_user_pass(user, password) if user and password else requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, Impatient(read=read, whole=read * WHOLE / READ))
-    return session
-
-
-class Impatient(HTTPAdapter):
-    """Answers are read at once, for `whole` seconds at most."""
-
-    def __init__(self, *, read: float, whole: float) -> None:
-        super().__init__()
-        self._limits = (CONNECT, read)
-        self._whole = whole
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        deadline = time.monotonic() + self._whole
-        answer = super().send(request, *args, **{**kwargs, "timeout": kwargs.get("timeout") or self._limits})
-        watch = threading.Timer(deadline - time.monotonic(), _hang_up, [answer])
-        watch.daemon = True
-        watch.start()
-        try:
-            answer.content  # noqa: B018  # it keeps what it has read
-        finally:
-            watch.cancel()
-            if time.monotonic() >= deadline:
-                raise requests.ReadTimeout(f"the answer was not complete after {self._whole:g} s")
-        return answer
-
-
-def _hang_up(answer: requests.Response) -> None:
-    with suppress(ValueError, RuntimeError, OSError):  # it has ended meanwhile
-        answer.raw.shutdown()
 
 
 class DICOMwebStudies(StudyDatastore):

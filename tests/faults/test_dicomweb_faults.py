@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import requests
 
-from lib.datastores.dicomweb import Impatient
+from lib.datastores.connection import Impatient
 from lib.studies.dicom_volume import read_series
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.orthanc import Orthanc, start_orthanc
