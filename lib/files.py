@@ -13,18 +13,9 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import torch
 
 WRITING = ".writing-"
 SCRATCH = "ccsd-"  # how the names of this project's temporary files begin: ccsd-<use>-<process>-
-
-
-def save_tensors(content: Any, path: Path) -> None:
-    """As torch.save. Raises OSError where the disk is full, which torch does not say if it opens the file itself."""
-    with path.open("wb") as stream:
-        torch.save(content, stream)
 
 
 def scratch(use: str) -> str:

@@ -23,8 +23,6 @@ from lib.phantoms.phantom import PhantomConfig, make_phantom, write_phantom
 from lib.publishing.served import SHIPPED
 from tests.e2e.conftest import start_server
 
-# As scripts/memory.sh, which serve.sh reads.
-MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_TOP_PAD_": "200000000"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -43,7 +41,7 @@ def main() -> None:
                 phantom = make_phantom(PhantomConfig(seed=seed))
                 write_phantom(phantom, folder / "studies" / f"study{seed}", f"study{seed}", label=False)
             serving = contextmanager(start_server)  # with an app folder of its own: what is trained here is not kept
-            with serving(folder / "studies", folder, preset="small", weights=SHIPPED, variables=MEMORY) as server:
+            with serving(folder / "studies", folder, preset="small", weights=SHIPPED) as server:
                 arguments.url = server.url
                 seen = load(server.url, _plan(arguments), lambda: resident_gib(server.process))
     _print(seen, arguments)

@@ -45,7 +45,7 @@ case "$studies" in
     [ -d "$studies" ] || { echo "error: --studies $studies is no folder" >&2; exit 2; }
     [ -w "$studies" ] || { echo "error: --studies $studies is not writable, labels are kept there" >&2; exit 2; }
     studies="$(cd "$studies" && pwd)"
-    python "$REPOSITORY/scripts/inspect_study.py" "$studies" --url "http://$host:$port"
+    (python "$REPOSITORY/scripts/inspect_study.py" "$studies" --url "http://$host:$port" &)  # while the server starts
     ;;
 esac
 

@@ -23,12 +23,13 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from lib.ccsd.task import BRATS, Task
 from lib.errors import InputError
-from lib.files import replacing, save_tensors
+from lib.files import replacing
 from lib.publishing import checkpoint
 from lib.publishing.checkpoint import Checkpoint
 from lib.settings import read_task
 from lib.studies.lists import select
 from lib.studies.study import find_studies
+from lib.tensor_files import save_tensors
 from lib.training.cache import load_cases
 from lib.training.cases import Case, mix
 from lib.training.loop import Epoch, describe, train

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ ALLOWED = {
     "stopping": set(),
     "clock": {"stopping"},
     "files": set(),
+    "tensor_files": set(),
     "settings": {"ccsd", "errors"},
     "devices": {"errors"},
     "studies": {"errors", "files"},
@@ -22,12 +25,12 @@ ALLOWED = {
     "phantoms": {"ccsd", *DATA},
     "engine": {"ccsd", "phantoms", *DATA},
     "evaluation": {"ccsd", "stopping", *DATA},
-    "publishing": {"ccsd", "errors", "files"},
+    "publishing": {"ccsd", "errors", "files", "tensor_files"},
     "baselines": {"ccsd"},
     "bundle": {"ccsd", "errors", "evaluation", "publishing"},
     "benchmarks": {"activelearning", "ccsd", "datastores", "evaluation", "infers", "publishing", "web", *DATA},
     "pictures": set(DATA),
-    "training": {"ccsd", "evaluation", "files", "settings", *DATA},
+    "training": {"ccsd", "evaluation", "files", "settings", "tensor_files", *DATA},
     "ablation": {"ccsd", "evaluation", "files", "publishing", "settings", "training"},
     "dicom_seg": {"ccsd", "pictures", *DATA},
     "datastores": {"ccsd", "dicom_seg", "files", *DATA},
@@ -47,7 +50,7 @@ ALLOWED = {
         "trainers",
     },
     "infers": {"ccsd", "clock", "datastores", "dicom_seg", "devices", "evaluation", "publishing", *DATA},
-    "trainers": {"ccsd", "devices", "evaluation", "files", "publishing", "training", *DATA},
+    "trainers": {"ccsd", "devices", "evaluation", "files", "publishing", "tensor_files", "training", *DATA},
     "configs": {"activelearning", "ccsd", "errors", "infers", "publishing", "scoring", "settings", "trainers"},
 }
 # where MONAI Label may be imported
@@ -87,3 +90,8 @@ def test_the_method_needs_torch_alone() -> None:
     used = {name.split(".")[0] for file in (LIB / "ccsd").glob("*.py") for name in imports(file)}
     standard = {"__future__", "collections", "dataclasses", "functools", "itertools", "typing"}
     assert used <= standard | {"torch", "lib"}
+
+
+def test_looking_at_studies_does_not_wait_for_torch_to_load() -> None:
+    asked = "import sys, lib.studies.study; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], cwd=LIB.parent, check=False).returncode == 0

@@ -14,7 +14,8 @@ import torch
 from lib.ccsd.network import CCSDNetwork, NetworkConfig
 from lib.ccsd.task import Task
 from lib.errors import InputError
-from lib.files import replacing, save_tensors
+from lib.files import replacing
+from lib.tensor_files import save_tensors
 
 UNTRAINED = "untrained"
 

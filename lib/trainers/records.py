@@ -15,9 +15,10 @@ from torch import Tensor
 
 from lib.ccsd.network import CCSDNetwork
 from lib.evaluation.subsets15 import table
-from lib.files import replacing, save_tensors
+from lib.files import replacing
 from lib.publishing.checkpoint import UNTRAINED
 from lib.publishing.rule import Verdict, judge
+from lib.tensor_files import save_tensors
 from lib.training.loop import Epoch, describe, mean_dice
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from lib.ccsd.task import Task
 from lib.errors import InputError
-from lib.files import replacing, save_tensors
+from lib.files import replacing
 from lib.studies.labels import description_of
 from lib.studies.study import Study
+from lib.tensor_files import save_tensors
 from lib.training.cases import Case, load_case
 
 logger = logging.getLogger(__name__)

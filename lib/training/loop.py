@@ -78,7 +78,8 @@ def train(
     run = Run(network, config, device=device, processes=processes)
     if resume:
         run.restore(resume)
-    while run.progress < 1:
+    progress = run.progress  # read once a step: the clock goes on, and the last epoch is to know that it is the last
+    while progress < 1:
         run.epoch += 1
         sums: dict[str, float] = {}
         count = 0
@@ -88,9 +89,10 @@ def train(
             on_step(values)
             sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
             count += 1
-            if run.progress >= 1:
+            progress = run.progress
+            if progress >= 1:
                 break
-        progress, state = run.progress, run.state()
+        state = run.state()
         scored = progress >= 1 or run.epoch % config.validate_every == 0
         if processes.rank == 0:
             candidate = run.candidate()

@@ -82,10 +82,10 @@ def install_routes(*, limit: int, origins: Collection[str]) -> None:
 
 def _in_threads(original: APIRouter, taken: set[tuple[str, str]], first: Sequence[Any]) -> APIRouter:
     """The same routes, each handler run in a thread, after the dependencies `first`; without those (path, method) that
-    are `taken`."""
+    are `taken` and without the deprecated ones: current clients ask for none of them."""
     router = APIRouter()
     for route in original.routes:
-        if not isinstance(route, APIRoute) or route.path in NOT_SERVED:
+        if not isinstance(route, APIRoute) or route.path in NOT_SERVED or route.deprecated:
             continue
         methods = {m for m in route.methods or () if (settings.MONAI_LABEL_API_STR + route.path, m) not in taken}
         if methods:
@@ -98,7 +98,6 @@ def _in_threads(original: APIRouter, taken: set[tuple[str, str]], first: Sequenc
                 summary=route.summary,
                 responses={**route.responses, **ERRORS, **(BUSY if "POST" in methods else {})},
                 dependencies=first,
-                deprecated=route.deprecated,
                 include_in_schema=route.include_in_schema,
             )
     return router

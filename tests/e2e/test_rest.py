@@ -97,6 +97,7 @@ def test_every_route_is_described_with_its_errors(document: dict[str, Any]) -> N
         ("DELETE", "/datastore/label?id=demo_t1&tag=nowhere", 404, "has no label with the tag nowhere"),
         ("GET", "/session/nowhere", 404, "session nowhere does not exist or has ended"),
         ("POST", "/reload", 404, "Not Found"),
+        ("POST", "/scoring/", 405, "Method Not Allowed"),
         ("PUT", "/model/ccsd", 404, "Not Found"),
     ],
 )

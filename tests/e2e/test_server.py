@@ -116,7 +116,7 @@ BAD_REQUESTS = [
     ("case_t1", '{"modalities": ["t9"]}', 400, "modalities has t9, expected names from t1, t1ce, t2, flair"),
     ("poor-t2f", '{"modalities": ["t1"]}', 400, "study poor has no t1, expected some of flair, t2"),
     ("case_t1", '{"device": "tpu"}', 400, "device is 'tpu', expected one of"),
-    ("case_t1", '{"overlap": 7}', 400, "overlap is 7.0, expected 0 to 0.9"),
+    ("case_t1", '{"overlap": 7}', 400, "overlap is 7.0, expected 0 to 0.75"),
     ("case_t1", "{not json", 400, "not valid JSON"),
     ("", "{}", 400, "image"),
 ]

@@ -115,7 +115,7 @@ def test_every_option_of_the_table_does_what_it_says(user: Slicer, chosen: dict[
         ({"modalities": "t1,pd"}, "modalities has pd, expected names from t1, t1ce, t2, flair"),
         ({"modalities": "t3"}, "modalities has t3, expected names from"),
         ({"window": "9"}, "window is 9 voxels, expected 32 to 512"),
-        ({"overlap": "2"}, "overlap is 2.0, expected 0 to 0.9"),
+        ({"overlap": "2"}, "overlap is 2.0, expected 0 to 0.75"),
     ],
 )
 def test_a_wrong_option_is_told_in_the_dialog_that_the_module_shows(
