@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -45,7 +46,7 @@ def main() -> None:
         total = _study(arguments, model, folder, device)
         _network(model, device, arguments.repeats)
         if arguments.clients and arguments.model == SHIPPED:
-            _server(folder / "studies", names, total)
+            _server(folder / "studies", names, total, arguments.repeats)
 
 
 def _study(arguments: argparse.Namespace, model: ServedModel, folder: Path, device: torch.device) -> float:
@@ -81,14 +82,19 @@ def _network(model: ServedModel, device: torch.device, repeats: int) -> None:
     print()
 
 
-def _server(studies: Path, names: list[str], in_process: float) -> None:
+def _server(studies: Path, names: list[str], in_process: float, repeats: int) -> None:
     images = [f"{name}_flair" for name in names]
+    starts, firsts = [], []
+    print("| server | seconds |\n|---|---|")
+    for _ in range(repeats):
+        with running(studies) as server:
+            starts.append(server.started_in)
+            firsts.append(server.started_in + server.mask(images[0]))
+    print(f"| start (median of {repeats}, least, most) | {_spread(starts)} |")
+    print(f"| start to the first mask (the same) | {_spread(firsts)} |")
     with running(studies) as server:
-        first = server.mask(images[0])
+        server.mask(images[0])
         again = server.mask(images[0])
-        print("| server | seconds |\n|---|---|")
-        print(f"| start | {server.started_in:.1f} |")
-        print(f"| start to the first mask | {server.started_in + first:.1f} |")
         print(f"| a mask | {again:.2f} |")
         print(f"| of it, beyond the same in process | {again - in_process:.2f} |")
         for clients in (1, 2, 4, 8):
@@ -99,6 +105,10 @@ def _server(studies: Path, names: list[str], in_process: float) -> None:
                     f"{whole:.1f}, {whole / clients:.1f}, {max(each):.1f} |"
                 )
         print(f"\npeak memory of the server: {server.peak_gib():.2f} GiB")
+
+
+def _spread(seconds: list[float]) -> str:
+    return f"{statistics.median(seconds):.1f}, {min(seconds):.1f}, {max(seconds):.1f}"
 
 
 def _processor() -> str:
