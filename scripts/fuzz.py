@@ -8,12 +8,15 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
+
+from hypothesis.errors import HypothesisWarning
 
 from lib.phantoms.phantom import make_phantom, write_phantom
 from tests.e2e.conftest import start_server
@@ -23,6 +26,7 @@ from tests.fuzz.values import PHANTOM, STUDY
 
 def main() -> None:
     arguments = _parse()
+    warnings.simplefilter("ignore", HypothesisWarning)  # that a strategy's repr is long
     began = time.monotonic()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
