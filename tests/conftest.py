@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from lib.phantoms.phantom import Phantom, PhantomConfig, make_phantom, write_phantom
+
+settings.register_profile("repeatable", derandomize=True)  # `--hypothesis-profile default` looks further each time
+settings.load_profile("repeatable")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"

@@ -77,7 +77,8 @@ class StudyDatastore(StudyIndex):
         """A file of the image, beside those of its study; empty if there is none. Raises nothing."""
         self._refresh_if_unknown(image_id)
         entry = self._datastore.objects.get(image_id)
-        return os.path.realpath(self._root / entry.image.info["file"]) if entry else ""
+        # an image that is a link (git-annex, DataLad) has its name, and its sisters, where the link is
+        return os.path.join(os.path.realpath(self._root), entry.image.info["file"]) if entry else ""
 
     def one_a_study(self, images: Iterable[str]) -> list[str]:
         """Of the images of a study one that can be drawn on, in the order of the studies' ids.

@@ -32,7 +32,8 @@ class Found:
 
 
 def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()) -> list[Found]:
-    """All studies under a folder, recursively, sorted by id. Where an id comes twice, the path goes in front.
+    """All studies under a folder, recursively, sorted by id. Where an id comes twice, the path goes in front. Links to
+    other folders are followed.
 
     Raises:
         NotFoundError: `root` is no folder.
@@ -41,8 +42,10 @@ def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()
         raise NotFoundError(f"studies folder {root} does not exist")
     found: list[Found] = []
     dicom: list[Path] = []
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = sorted(f for f in subfolders if f not in IGNORED_FOLDERS and not f.startswith("."))
+    followed = {os.path.realpath(root)}
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        wanted = (f for f in sorted(subfolders) if f not in IGNORED_FOLDERS and not f.startswith("."))
+        subfolders[:] = [f for f in wanted if _is_new(os.path.join(folder, f), followed)]
         place = Path(folder)
         images: list[Path] = []
         others: list[Path] = []
@@ -52,6 +55,16 @@ def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()
         found += [_found(b, modalities) for b in _bundles(place, images, modalities, channels)]
     found += _dicom_studies(dicom, modalities)
     return sorted(_told_apart(found, root), key=lambda f: f.id)
+
+
+def _is_new(folder: str, followed: set[str]) -> bool:
+    """Whether a folder is not yet `followed`: each target of links is looked through once, so links in a circle end."""
+    if not os.path.islink(folder):
+        return True
+    target = os.path.realpath(folder)
+    known = target in followed
+    followed.add(target)
+    return not known
 
 
 def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()) -> Found:

@@ -88,14 +88,19 @@ def case_part(stem: str) -> str:
     matches = list(_CASE_TOKENS.finditer(stem))
     kept: list[re.Match[str]] = []
     for match, following in zip_longest(matches, matches[1:]):
-        is_subject = match[0].lower() == "sub" and following is not None and following[0][0].isdigit()
-        if _is_strong(match[0]) and not is_subject:
+        if _is_strong(match[0]) and not _is_subject(match[0], following[0] if following else ""):
             break
         kept.append(match)
     while kept and _fold(kept[-1][0]) in NEUTRAL:
         kept.pop()
     case = stem[: kept[-1].end()] if kept else ""
     return case if any(c.isdigit() for c in case) else ""
+
+
+def _is_subject(token: str, following: str) -> bool:
+    """`sub_01` is a subject, `SUB_3D` a subtraction."""
+    numbered = following[:1].isdigit() and not _is_strong(following) and _fold(following) not in NEUTRAL
+    return token.lower() == "sub" and numbered
 
 
 def _is_strong(token: str) -> bool:

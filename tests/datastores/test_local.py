@@ -41,6 +41,30 @@ def test_free_form_names_and_second_choices_are_listed(tmp_path: Path) -> None:
     assert listed(tmp_path) == ["AX_FLAIR", "T2_AX_TSE", "T2_COR_TSE"]
 
 
+def test_images_that_are_links_have_the_names_and_the_sisters_of_the_links(study_folder: Path, tmp_path: Path) -> None:
+    """As git-annex and DataLad keep them: the file itself is elsewhere, by a name that says nothing."""
+    for number, image in enumerate(sorted(study_folder.glob("*.nii.gz"))):
+        content = tmp_path / "annex" / str(number) / f"MD5E-{number}.nii.gz"
+        content.parent.mkdir(parents=True)
+        image.rename(content)
+        image.symlink_to(content)
+    store = StudyDatastore(str(study_folder), BRATS)
+    study = store.study("case_flair")
+    assert {m: store.image_id(source) for m, source in study.sources.items()} == {
+        m: f"case_{m}" for m in BRATS.modalities
+    }
+    assert Path(store.get_image_uri("case_flair")) == study_folder / "case_flair.nii.gz"
+
+
+def test_links_to_folders_are_followed_and_circles_end(tmp_path: Path) -> None:
+    noise(tmp_path / "disk" / "p_flair.nii.gz")
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "p").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "up").symlink_to(tmp_path / "studies")
+    (tmp_path / "disk" / "again").symlink_to(tmp_path / "disk")
+    assert listed(tmp_path / "studies") == ["p_flair"]
+
+
 def test_equal_names_in_two_folders_get_ids_of_their_own(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         noise(tmp_path / folder / "T1.nii.gz")

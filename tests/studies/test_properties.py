@@ -109,6 +109,7 @@ def test_a_word_that_refuses_is_never_outvoted(text: str, word: str) -> None:
 @QUICK
 @given(STEMS)
 @example("脑")
+@example("p1_SUB_3d")
 def test_a_case_is_the_beginning_of_its_name(stem: str) -> None:
     assert stem.startswith(case_part(stem))
     assert case_part(case_part(stem)) in (case_part(stem), "")
