@@ -23,7 +23,7 @@ from lib.publishing.checkpoint import Checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = (
-    *("__init__.py", "errors.py", "files.py", "ccsd", "bundle"),
+    *("__init__.py", "errors.py", "files.py", "tensor_files.py", "ccsd", "bundle"),
     *("evaluation/__init__.py", "evaluation/labelling.py", "publishing/__init__.py", "publishing/checkpoint.py"),
 )
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
