@@ -33,7 +33,7 @@ class Found:
 
 def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()) -> list[Found]:
     """All studies under a folder, recursively, sorted by id. Where an id comes twice, the path goes in front. Links to
-    other folders are followed.
+    folders elsewhere are followed.
 
     Raises:
         NotFoundError: `root` is no folder.
@@ -42,10 +42,10 @@ def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()
         raise NotFoundError(f"studies folder {root} does not exist")
     found: list[Found] = []
     dicom: list[Path] = []
-    followed = {os.path.realpath(root)}
+    followed: set[str] = set()
     for folder, subfolders, files in os.walk(root, followlinks=True):
         wanted = (f for f in sorted(subfolders) if f not in IGNORED_FOLDERS and not f.startswith("."))
-        subfolders[:] = [f for f in wanted if _is_new(os.path.join(folder, f), followed)]
+        subfolders[:] = [f for f in wanted if _is_to_follow(os.path.join(folder, f), root, followed)]
         place = Path(folder)
         images: list[Path] = []
         others: list[Path] = []
@@ -57,14 +57,16 @@ def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()
     return sorted(_told_apart(found, root), key=lambda f: f.id)
 
 
-def _is_new(folder: str, followed: set[str]) -> bool:
-    """Whether a folder is not yet `followed`: each target of links is looked through once, so links in a circle end."""
+def _is_to_follow(folder: str, root: Path, followed: set[str]) -> bool:
+    """Of folders that are links, those that lead out of `root` to what was not `followed` yet: no image comes twice,
+    and links in a circle end."""
     if not os.path.islink(folder):
         return True
     target = os.path.realpath(folder)
-    known = target in followed
+    if target in followed or Path(target).is_relative_to(os.path.realpath(root)):
+        return False
     followed.add(target)
-    return not known
+    return True
 
 
 def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()) -> Found:

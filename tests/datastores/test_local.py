@@ -62,7 +62,9 @@ def test_links_to_folders_are_followed_and_circles_end(tmp_path: Path) -> None:
     (tmp_path / "studies" / "p").symlink_to(tmp_path / "disk")
     (tmp_path / "disk" / "up").symlink_to(tmp_path / "studies")
     (tmp_path / "disk" / "again").symlink_to(tmp_path / "disk")
-    assert listed(tmp_path / "studies") == ["p_flair"]
+    noise(tmp_path / "studies" / "q" / "q_t1.nii.gz")
+    (tmp_path / "studies" / "newest").symlink_to(tmp_path / "studies" / "q")
+    assert listed(tmp_path / "studies") == ["p_flair", "q_t1"]
 
 
 def test_equal_names_in_two_folders_get_ids_of_their_own(tmp_path: Path) -> None:
