@@ -13,11 +13,14 @@ from pathlib import Path
 from lib.errors import InputError, NotFoundError
 from lib.studies import names
 from lib.studies.candidates import Candidate, folder_channels, knows_brains, of_file, of_series
+from lib.studies.content import kind_of, told
 from lib.studies.dicom import group_series, is_dicom_file, same_study
 from lib.studies.grouping import Bundle, bundle
 
 logger = logging.getLogger(__name__)
 
+MOST_LISTED = 3  # of a folder's files in a sentence
+VOXELS_ALONE = {".img", ".raw", ".zraw"}  # their headers are other files
 IGNORED_FOLDERS = {"labels", "labelsTr", "labelsTs"}  # MONAI Label's, and the Decathlon's
 
 
@@ -78,18 +81,48 @@ def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = 
     """
     if image.is_dir():
         found = under(image, modalities, channels=channels)
-        if len(found) != 1:
-            raise InputError(f"folder {image.name} holds {len(found)} studies, expected one")
+        if not found:
+            raise InputError(f"folder {image.name} holds no study: {_told(image)}, expected {_known()}")
+        if len(found) > 1:
+            ids = listed([f.id for f in found], ", ")
+            raise InputError(f"folder {image.name} holds {len(found)} studies ({ids}), expected one")
         return found[0]
     if not image.is_file():
         raise NotFoundError(f"image {image.name} does not exist")
-    if names.is_image_file(image):
-        files = [p for p in image.parent.iterdir() if names.is_image_file(p)]
-        bundles = _bundles(image.parent, _alone(image, files, modalities), modalities, channels)
-        return _found(next(b for b in bundles if image in b.images or image == b.label), modalities)
     if is_dicom_file(image):
         return next(f for f in _dicom_studies(same_study(image), modalities))
-    raise InputError(f"{image.name} is no image, expected {', '.join(names.IMAGE_EXTENSIONS)} or DICOM")
+    if not names.is_image_file(image):
+        _check_content(image)
+    files = {image, *(p for p in image.parent.iterdir() if names.is_image_file(p))}
+    bundles = _bundles(image.parent, _alone(image, files, modalities), modalities, channels)
+    return _found(next(b for b in bundles if image in b.images or image == b.label), modalities)
+
+
+def listed(clauses: Sequence[str], between: str = "; ") -> str:
+    """The first of several clauses, and how many more there are."""
+    more = len(clauses) - MOST_LISTED
+    return between.join(clauses[:MOST_LISTED]) + (f"{between}and {more} more" if more > 0 else "")
+
+
+def _told(folder: Path) -> str:
+    """What a folder holds that is no study."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    clauses = [told(p) for p in files[:MOST_LISTED]] + [""] * (len(files) - MOST_LISTED)
+    return listed(clauses) if files else "there are no files in it"
+
+
+def _known() -> str:
+    return f"{', '.join(names.IMAGE_EXTENSIONS)} or DICOM"
+
+
+def _check_content(file: Path) -> None:
+    """A file whose name is not an image's may be one. Raises InputError: it is none, with what it is."""
+    if file.suffix.lower() in VOXELS_ALONE:
+        raise InputError(f"{file.name} holds voxels without their header, expected both, as a zip archive")
+    try:
+        kind_of(file)
+    except InputError:
+        raise InputError(f"{told(file)} and is no image, expected {_known()}") from None
 
 
 def _bundles(folder: Path, images: Iterable[Path], modalities: Sequence[str], channels: Sequence[str]) -> list[Bundle]:
@@ -105,11 +138,11 @@ def _found(held: Bundle, modalities: Sequence[str]) -> Found:
     return Found(held.id, held.folder, tuple(found), held.label)
 
 
-def _alone(image: Path, files: list[Path], modalities: Sequence[str]) -> list[Path]:
+def _alone(image: Path, files: Iterable[Path], modalities: Sequence[str]) -> list[Path]:
     """In the system's folder for temporary files, where strangers' uploads lie side by side, only files of the image's
     own strict case; elsewhere all files."""
     if image.parent.resolve() != Path(tempfile.gettempdir()).resolve():
-        return files
+        return list(files)
     case = names.parse(image, modalities).case
     return [f for f in files if f == image or names.parse(f, modalities).case == case]
 

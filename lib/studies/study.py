@@ -13,6 +13,7 @@ from lib.studies.choice import Choice, choose, name_sources
 from lib.studies.guess import BRAIN
 from lib.studies.scan import Found
 from lib.studies.sources import LeftOut, Source
+from lib.studies.volumes import read_source, read_stack_grid
 
 logger = logging.getLogger(__name__)
 
@@ -132,12 +133,37 @@ def study_of(
         source = Source(image) if series is None else left_out.source
         return Study(case, {modality: replace(source, rule="named in the request")})
     if doubt or not choice.sources:
-        reason = left_out.reason if left_out else "it is no image of a known modality"
-        raise InputError(
-            f"cannot tell the modality of {image.name} ({reason}): expected a name that ends in one of "
-            f"{', '.join(modalities)}, or a request whose parameter modalities names the one modality that it is"
-        )
+        raise InputError(_why_not(image, choice, left_out, modalities))
     return _study(found, choice)
+
+
+def _why_not(image: Path, choice: Choice, asked: LeftOut | None, modalities: Sequence[str]) -> str:
+    """Why there is nothing to segment: what is wrong with the asked image, or with those of the asked folder."""
+    left_out = [asked] if asked else [*choice.unknown, *choice.refused, *choice.spare]
+    first = left_out[: scan.MOST_LISTED]
+    wrong = [_unreadable(o.source) for o in first]
+    if len(left_out) == 1 and wrong[0]:
+        return wrong[0]
+    if len(left_out) == 1:
+        what = f"{left_out[0].name} ({left_out[0].reason})"
+    else:
+        said = [sentence or f"{o.name}: {o.reason}" for o, sentence in zip(first, wrong, strict=True)]
+        what = f"any image of {image.name} ({scan.listed([*said, *[''] * (len(left_out) - len(said))])})"
+    return (
+        f"cannot tell the modality of {what}: expected a name that ends in one of {', '.join(modalities)}, or a "
+        "request whose parameter modalities names the one modality that it is"
+    )
+
+
+def _unreadable(source: Source) -> str:
+    """What is wrong with an image's file; empty where it can be read."""
+    try:
+        if source.series is None and source.channel is None and read_stack_grid(source.path)[1] > 1:
+            return ""  # the reason why it is left out says more
+        read_source(source)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def _study(found: Found, choice: Choice) -> Study:
