@@ -137,10 +137,12 @@ class StudyIndex(LocalDatastore):
         image_id = series or names.strip_extension(os.path.basename(file))
         if image_id in self._datastore.objects:
             image_id = names.strip_extension(file).replace(os.sep, "__")
-        extension = names.EXTENSIONS[0] if series else file[len(names.strip_extension(file)) :]
-        info = {"ts": changed, "name": os.path.basename(file), "file": file}
+        own = names.extension(file)
+        extension = names.EXTENSIONS[0] if series else names.CONVERTED.get(own.lower(), own)
+        name = series or names.strip_extension(os.path.basename(file))
+        info = {"ts": changed, "name": f"{name}{extension}", "file": file}
         if series:
-            info |= {"name": f"{series}{extension}", "series": series}
+            info["series"] = series
         entry = ImageLabelModel(image=DataModel(info=info, ext=extension))
         self._datastore.objects[image_id] = entry
         return entry

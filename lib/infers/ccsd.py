@@ -193,7 +193,7 @@ def _write(
     """The mask as a temporary file that MONAI Label sends and removes, placed as the file `like` is."""
     for value, written in wanted.relabel.items():
         label = np.where(label == value, written, label).astype(np.uint8)
-    own = asked.name[len(names.strip_extension(asked.name)) :]
+    own = names.extension(asked)
     extension = wanted.extension or (own if own in EXTENSIONS else names.EXTENSIONS[0])
     with temporary_image(extension) as path:
         if extension in names.EXTENSIONS:

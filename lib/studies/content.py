@@ -14,6 +14,20 @@ from typing import BinaryIO, cast
 
 from lib.errors import InputError
 
+
+class Kind(Enum):
+    """The formats that images are read from."""
+
+    NIFTI1 = "NIfTI-1"
+    NIFTI2 = "NIfTI-2"
+    PAIR1 = "NIfTI-1 in two files"
+    PAIR2 = "NIfTI-2 in two files"
+    ANALYZE = "Analyze 7.5"
+    MGH = "MGH"
+    NRRD = "NRRD"
+    META = "MetaImage"
+
+
 EXPECTED = "a NIfTI, NRRD, MetaImage, MGH or Analyze image"
 MAX_LAYERS = 3  # of gzip around one another
 MAX_TRAILING = 2**26  # bytes after the voxels that a packed file may have
@@ -22,6 +36,7 @@ GZIP = b"\x1f\x8b"
 UNPACKING_FAILURES = (OSError, EOFError, zlib.error)
 
 _HEAD = 1024
+_BY_NAME = {".nii.gz": (Kind.NIFTI1,), ".nii": (Kind.NIFTI1,), ".nrrd": (Kind.NRRD,), ".mha": (Kind.META,)}
 _ANALYZE_SIZES = (b"\x5c\x01\0\0", b"\0\0\x01\x5c")  # 348 in either byte order
 _MGH_TYPES = {0, 1, 3, 4, 10}
 _SIGNATURES = (
@@ -48,19 +63,6 @@ _SIGNATURES = (
 )
 
 
-class Kind(Enum):
-    """The formats that images are read from."""
-
-    NIFTI1 = "NIfTI-1"
-    NIFTI2 = "NIfTI-2"
-    PAIR1 = "NIfTI-1 in two files"
-    PAIR2 = "NIfTI-2 in two files"
-    ANALYZE = "Analyze 7.5"
-    MGH = "MGH"
-    NRRD = "NRRD"
-    META = "MetaImage"
-
-
 def kind_of(path: Path) -> Kind:
     """The format of an image file.
 
@@ -72,6 +74,22 @@ def kind_of(path: Path) -> Kind:
     if kind is None:
         raise InputError(f"{path.name} holds {_described(head)}, expected {EXPECTED}")
     return kind
+
+
+def is_as_named(path: Path) -> bool:
+    """Whether programs that go by the name read the file: of the format that its name says, in one file, and packed
+    once where its name ends in .gz and never elsewhere. ITK knows no NIfTI-2."""
+    name = path.name.lower()
+    kinds = next((kinds for extension, kinds in _BY_NAME.items() if name.endswith(extension)), ())
+    try:
+        with path.open("rb") as stream:
+            layers = int(stream.read(2) == GZIP)
+            stream.seek(0)
+            if layers and gzip.GzipFile(fileobj=stream, mode="rb").read(2) == GZIP:
+                return False
+        return kind_of(path) in kinds and layers == int(name.endswith(".gz"))
+    except (InputError, *UNPACKING_FAILURES):
+        return False
 
 
 def told(path: Path) -> str:

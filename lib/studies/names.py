@@ -50,6 +50,11 @@ LABEL_PHRASES = ("glistrboost_manuallycorrected", "tumor_segmentation", "tumour_
 EXTENSIONS = (".nii.gz", ".nii")  # what masks are written as
 # Of images in two files it is the header's: the voxels beside it (.img, .raw) are of no use alone.
 IMAGE_EXTENSIONS = (*EXTENSIONS, ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr", ".hdr.gz")
+# Extension -> what clients get instead, where they could not read the file by its name.
+CONVERTED = {
+    ".nii": ".nii",
+    **dict.fromkeys([".nii.gz", ".nhdr", ".mhd", ".mgz", ".mgh", ".hdr", ".hdr.gz"], ".nii.gz"),
+}
 
 MSD_ORDER = ("flair", "t1", "t1ce", "t2")  # channels of the Decathlon's brain tumour task
 
@@ -110,6 +115,12 @@ def strip_extension(filename: str) -> str:
         if filename.lower().endswith(extension):
             return filename[: -len(extension)]
     return filename
+
+
+def extension(path: Path | str) -> str:
+    """`a.nii.gz` -> `.nii.gz`, as it is written; empty for a name without an image's extension."""
+    name = os.path.basename(path)
+    return name[len(strip_extension(name)) :]
 
 
 def is_image_file(path: Path | str) -> bool:

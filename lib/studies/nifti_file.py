@@ -85,10 +85,14 @@ def nifti_values(path: Path, channel: int | None = None) -> NDArray[np.float32]:
 
 
 def place_fields(path: Path) -> dict[str, Any]:
-    """PLACE_FIELDS as the header of a NIfTI file has them; none for other formats."""
-    if kind_of(path) in (Kind.ANALYZE, Kind.MGH, Kind.NRRD, Kind.META):
+    """PLACE_FIELDS as the header of a NIfTI file has them, or as they say the same as an Analyze file's; none for other
+    formats."""
+    if kind_of(path) in (Kind.MGH, Kind.NRRD, Kind.META):
         return {}
-    header, _ = _header(path)
+    header, kind = _header(path)
+    if kind is Kind.ANALYZE:
+        edges = np.abs(np.asarray(header["pixdim"])) * ([0, 1, 1, 1] + [0] * 4) + np.eye(8)[0]
+        return {} if header["origin"].any() else {**dict.fromkeys(PLACE_FIELDS, 0), "pixdim": edges}
     return {field: np.asarray(header[field]) for field in PLACE_FIELDS}
 
 
