@@ -21,25 +21,18 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from lib.ccsd.task import Task
+from lib.datastores import downloads
 from lib.datastores.archive import write_archive
 from lib.datastores.groups import study_of_entry
 from lib.datastores.index import StudyIndex
 from lib.errors import InputError, NotFoundError
 from lib.files import replacing
 from lib.studies import names
+from lib.studies.dicom_volume import series_grid
 from lib.studies.labels import listed_values, read_label
 from lib.studies.sources import Source
 from lib.studies.study import Study, survey
-from lib.studies.volumes import (
-    Grid,
-    Volume,
-    read_grid,
-    read_source,
-    read_stack_grid,
-    read_volume,
-    source_grid,
-    write_volume,
-)
+from lib.studies.volumes import Grid, Volume, read_grid, read_source, read_stack_grid, read_volume, write_volume
 
 FINAL = "final"  # the tag of labels that somebody is done with
 IMAGE_ID = re.compile(r"(?!\.)[^/\\\x00-\x1f]{1,150}")
@@ -59,9 +52,9 @@ class StudyDatastore(StudyIndex):
 
     An image id is the file's name without extension (`BraTS-GLI-00001-000-t1c`); where two folders hold the same name,
     the later ones get the path in front, `/` written as `__`. Labels are kept under `labels/<tag>/<image id>.nii.gz`.
-    A DICOM series is one image: its id is its SeriesInstanceUID, and clients that download it get NIfTI, kept under
-    `.ccsd/`. Listed are the images of a known modality, the second choices among them too; `unrecognised` are the
-    studies that have none.
+    A DICOM series is one image: its id is its SeriesInstanceUID. Clients that download it, or an image in two files or
+    in a format that its name does not say, get NIfTI, kept under `.ccsd/`. Listed are the images of a known modality,
+    the second choices among them too; `unrecognised` are the studies that have none.
     """
 
     def __init__(self, path: str, task: Task) -> None:
@@ -70,16 +63,11 @@ class StudyDatastore(StudyIndex):
 
     def get_image_uri(self, image_id: str) -> str:
         self._refresh_if_unknown(image_id)
-        source = self._volume_of_series(image_id)
-        if source is None or source.series is None:
-            return self.study_image(image_id)
-        path = self._root / ".ccsd" / f"{image_id}.nii.gz"
-        changed = max(f.stat().st_mtime_ns for f in set(source.series))
-        if not path.is_file() or path.stat().st_mtime_ns != changed:  # older files may have taken the place of newer
-            volume = read_source(source)
-            write_volume(path, volume.data, volume.grid)
-            os.utime(path, ns=(changed, changed))
-        return str(path)
+        files = self._series_files(image_id)
+        if files:
+            return str(downloads.of_series(image_id, files, self._root / ".ccsd"))
+        own = self.study_image(image_id)
+        return str(downloads.of_file(image_id, Path(own), self._root / ".ccsd")) if own else ""
 
     def study_image(self, image_id: str, *, named: Mapping[str, str] | None = None, modality: str | None = None) -> str:
         """A file of the image, beside those of its study; empty if there is none. Raises nothing."""
@@ -229,24 +217,12 @@ class StudyDatastore(StudyIndex):
         files = {i: Path(super(StudyDatastore, self).get_label_uri(i, tag)) for i in sisters}
         return next((i for i, file in files.items() if read_grid(file).matches(grid)), image_id)
 
-    def _volume_of_series(self, image_id: str) -> Source | None:
-        """The volume of a DICOM series that is used, else its first; None for other images."""
-        entry = self._datastore.objects.get(image_id)
-        if entry is None or not entry.image.info.get("series"):
-            return None
-        return self._of_series(image_id)
-
-    def _of_series(self, uid: str) -> Source | None:
-        study = self.study(uid)
-        left_out = (o.source for o in (*study.spare, *study.unknown, *study.refused))
-        return next((s for s in (*study.sources.values(), *left_out) if s.uid == uid), None)
-
     def _grid(self, image_id: str) -> Grid:
         """Where the image's voxels are, from its header. Raises InputError where they make up no volume."""
-        source = self._volume_of_series(image_id)
-        if source is not None:
-            return source_grid(source)
-        return read_stack_grid(Path(self.get_image_uri(image_id)))[0]
+        files = self._series_files(image_id)
+        if files:
+            return series_grid(files, f"series {image_id}")
+        return read_stack_grid(Path(self.study_image(image_id)))[0]
 
     def get_image_info(self, image_id: str) -> dict[str, Any]:
         path = self.get_image_uri(image_id)
@@ -337,13 +313,15 @@ class StudyDatastore(StudyIndex):
             InputError: not an image, a name that cannot be a file's or tells no modality, or one that is taken.
         """
         sent = Path(image_filename)
-        name = f"{image_id}{sent.name[len(names.strip_extension(sent.name)) :]}"
+        name = f"{image_id}{names.extension(sent)}"
         if not IMAGE_ID.fullmatch(image_id):
             raise InputError(f"image is {image_id!r}, expected a name without / and control characters")
         try:
             volume = read_volume(sent)
         except InputError as error:
             raise InputError(str(error).replace(sent.name, name)) from None
+        if not names.is_image_file(name):
+            raise InputError(f"image {sent.name}: expected a name with one of {', '.join(names.IMAGE_EXTENSIONS)}")
         with self._adding:
             return self._add_new(image_id, name, sent, volume, image_info or {})
 
@@ -368,6 +346,7 @@ class StudyDatastore(StudyIndex):
             path.unlink(missing_ok=True)
             with suppress(OSError):
                 self.refresh()
+            _remove_empty(path.parent, path.parent.parent)
             raise
         return image_id
 
@@ -381,6 +360,12 @@ class StudyDatastore(StudyIndex):
 
     def remove_image(self, image_id: str) -> None:
         raise InputError(f"image {image_id}: images are removed in the studies folder, not through the server")
+
+
+def _remove_empty(*folders: Path) -> None:
+    with suppress(OSError):  # it holds others' images
+        for folder in folders:
+            folder.rmdir()
 
 
 def _size_and_time(file: str) -> tuple[int, int]:

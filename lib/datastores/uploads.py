@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import json
 import logging
+import lzma
 import re
 import shutil
+import struct
+import tarfile
 import tempfile
 import time
 import uuid
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from monailabel.utils.sessions import SessionInfo, Sessions
 
+from lib.datastores.members import ARCHIVES, TARS, Member, is_archive, members, stem_of
 from lib.errors import InputError, is_full
 from lib.files import remove_leftovers, replacing, scratch, writing
+from lib.studies.content import first_line
 
 logger = logging.getLogger(__name__)
 
-ARCHIVE = ".zip"
 META = "meta.info"  # MONAI Label's file of what a session is
 MOST_FILES = 20_000
 MOST_BYTES = 8 * 2**30  # unpacked
+_FAILURES = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
+    RuntimeError,  # encrypted, or compressed in a way that Python does not know
+)  # fmt: skip
 
 
 class StudySessions(Sessions):
@@ -40,7 +48,7 @@ class StudySessions(Sessions):
             InputError: an archive that cannot be used.
         """
         path = Path(data_file)
-        if path.is_file() and (uncompress or _is_archive(path)):
+        if path.is_file() and (uncompress or is_archive(path)):
             path = unpack(path, Path(tempfile.mkdtemp(dir=path.parent, prefix="study-")))
         name = str(session_id or uuid.uuid4())
         folder = Path(self.store_path, name)
@@ -108,7 +116,7 @@ def received(files: Sequence[tuple[str, BinaryIO]]) -> Iterator[Path]:
             path = folder / (re.split(r"[/\\]", sent)[-1].lstrip(".") or "unnamed")
             if path.exists():
                 raise InputError(f"files: two are named {path.name}, expected a name for each")
-            if len(files) > 1 and path.suffix.lower() == ARCHIVE:
+            if len(files) > 1 and path.name.lower().endswith(ARCHIVES):
                 raise InputError(f"files: the archive {path.name} is one of {len(files)}, expected an archive alone")
             with path.open("wb") as file:
                 shutil.copyfileobj(content, file)
@@ -124,7 +132,7 @@ def is_received(path: Path) -> bool:
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
     """What is in `path`, for as long as it is used, if it is an archive; else `path` itself."""
-    if not _is_archive(path):
+    if not is_archive(path):
         yield path
         return
     with tempfile.TemporaryDirectory(prefix=scratch("study")) as folder:
@@ -132,44 +140,45 @@ def unpacked(path: Path) -> Iterator[Path]:
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """The files of a zip archive into `folder`; the only file, or `folder`.
+    """The files of a zip or tar archive into `folder`; the only file, or `folder`.
 
     Raises:
-        InputError: no zip archive, too large, or with a name that leads out of the folder.
+        InputError: no such archive, too large, damaged, or with links or names that lead out of the folder.
     """
-    written = []
+    folder = folder / stem_of(archive)  # sentences name it
     try:
-        with zipfile.ZipFile(archive) as opened:
-            members = [m for m in opened.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
-            _check(archive, members)
-            folder = folder / archive.stem  # sentences name it
-            for member in members:
-                target = folder / PurePosixPath(member.filename)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with opened.open(member) as source, target.open("wb") as file:
-                    shutil.copyfileobj(source, file)
-                written.append(target)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: encrypted
-        if is_full(error):
+        with members(archive) as found:
+            _check(archive, found)
+        with members(archive) as found:
+            written = [_write(archive, member, folder) for member in found]
+    except _FAILURES as error:
+        if isinstance(error, InputError) or is_full(error):
             raise
-        raise InputError(f"{archive.name} cannot be read as a zip archive ({error})") from None
+        kind = "tar" if archive.name.lower().endswith(TARS) else "zip"
+        reason = (error.strerror if isinstance(error, OSError) else None) or first_line(error, archive)
+        raise InputError(f"{archive.name} cannot be read as a {kind} archive ({reason})") from None
     return written[0] if len(written) == 1 else folder
 
 
-def _is_archive(path: Path) -> bool:
-    return path.suffix.lower() == ARCHIVE or (path.is_file() and zipfile.is_zipfile(path))
+def _write(archive: Path, member: Member, folder: Path) -> Path:
+    target = folder / member.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        raise InputError(f"{archive.name} holds {member.name} twice, expected a name for each")
+    with member.open() as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file)
+    return target
 
 
-def _check(archive: Path, members: list[zipfile.ZipInfo]) -> None:
-    if not members:
+def _check(archive: Path, found: Iterable[Member]) -> None:
+    """Limits are kept from what an archive says of its files: no more of them is unpacked, whatever the data say."""
+    size = count = 0
+    for member in found:
+        count, size = count + 1, size + member.size
+        if count > MOST_FILES or size > MOST_BYTES:
+            raise InputError(
+                f"{archive.name} holds {count} files of {size / 2**30:.1f} GiB, expected at most {MOST_FILES} files "
+                f"of {MOST_BYTES / 2**30:.0f} GiB"
+            )
+    if not count:
         raise InputError(f"{archive.name} holds no files, expected the images of a study")
-    size = sum(m.file_size for m in members)  # zipfile stops at this size, whatever the data say
-    if len(members) > MOST_FILES or size > MOST_BYTES:
-        raise InputError(
-            f"{archive.name} holds {len(members)} files of {size / 2**30:.1f} GiB, expected at most {MOST_FILES} files "
-            f"of {MOST_BYTES / 2**30:.0f} GiB"
-        )
-    for member in members:
-        name = PurePosixPath(member.filename)
-        if name.is_absolute() or ".." in name.parts or "\\" in member.filename or ":" in member.filename:
-            raise InputError(f"{archive.name} holds {member.filename!r}, expected names that stay inside the archive")

@@ -59,7 +59,7 @@ def describe(
             "precision": str(computed_in(wanted.window, wanted.device)).removeprefix("torch."),
             "device": str(wanted.device),
         },
-        "warnings": untrained + task.warnings(missing) + _notes(study, used) + common.warnings,
+        "warnings": untrained + task.warnings(missing) + common.warnings,
     }
 
 
@@ -91,11 +91,6 @@ def volumes(label: NDArray[np.uint8], grid: Grid, task: Task) -> dict[str, dict[
         "volumes_ml": {region: round(float(count[list(values)].sum()), 3) for region, values in task.regions.items()},
         "parts_ml": {name: round(float(count[value]), 3) for name, value in task.labels.items()},
     }
-
-
-def _notes(study: Study, used: Iterable[str]) -> list[str]:
-    """What the user must know of how the images were read, once each."""
-    return list(dict.fromkeys(note for m in used for note in study.sources[m].notes))
 
 
 def _voxel_ml(grid: Grid) -> float:

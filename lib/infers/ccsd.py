@@ -31,8 +31,9 @@ from lib.publishing.checkpoint import UNTRAINED, Checkpoint
 from lib.publishing.served import ServedModel
 from lib.studies import names
 from lib.studies.nrrd_file import write_nrrd
+from lib.studies.sources import Source
 from lib.studies.study import Study, study_of
-from lib.studies.volumes import Grid, Volume, read_asked, temporary_image, write_volume
+from lib.studies.volumes import Grid, Volume, read_asked, shown_grid, temporary_image, write_volume
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class CCSDInferTask(InferTask):
         if wanted.extension == DICOM_SEG:
             file = _write_seg(label, study, name, made, wanted, self.model.task)
         else:
-            file = _write(label, grid, asked, made, wanted)
+            file = _write(label, grid, asked, _file_of(study, name, asked), made, wanted)
         clock.end("write")
         return file, {"label_names": self.labels, "latencies": clock.seconds, "ccsd": answer}
 
@@ -153,32 +154,51 @@ def _study(asked: Path, wanted: InferRequest, task: Task) -> Study:
     return study.restricted(wanted.modalities) if wanted.modalities else study
 
 
+def _source(study: Study, name: str) -> Source | None:
+    """The image of a study that `read_asked` calls by this name."""
+    left_out = [o.source for o in (*study.spare, *study.unknown, *study.refused)]
+    return study.sources.get(name) or next((s for s in left_out if s.name == name), None)
+
+
+def _file_of(study: Study, name: str, asked: Path) -> Path | None:
+    """The file whose voxels the mask has, if it is one: of a folder, that of its first modality."""
+    source = _source(study, name) or Source(asked)
+    return source.path if source.series is None and source.path.is_file() else None
+
+
 def _write_seg(
     label: NDArray[np.uint8], study: Study, name: str, made: Mapping[str, str], wanted: InferRequest, task: Task
 ) -> str:
     """The mask as a DICOM SEG of the asked series; as `_write`."""
-    left_out = [o.source for o in (*study.spare, *study.unknown, *study.refused)]
-    source = study.sources.get(name) or next((s for s in left_out if s.name == name), None)
+    source = _source(study, name)
     if source is None or source.series is None:
         raise InputError(f"image {name} is no DICOM series, expected one for a DICOM segmentation")
     if wanted.relabel:
         raise InputError("enhancing_value is not for DICOM segmentations, whose segments have names and codes")
     author = Author("AUTOMATIC", made["model"], f"CCSD {task.name} from {made['modalities']}", made)
-    seg = make_seg(label, source.series, task, author, frames=source.frames)
+    seg = make_seg(label, source.series, task, author)
     with temporary_image(DICOM_SEG) as path:
         seg.save_as(path, write_like_original=False)
     return str(path)
 
 
-def _write(label: NDArray[np.uint8], grid: Grid, asked: Path, made: Mapping[str, str], wanted: InferRequest) -> str:
-    """The mask as a temporary file that MONAI Label sends and removes."""
+def _write(
+    label: NDArray[np.uint8],
+    grid: Grid,
+    asked: Path,
+    like: Path | None,
+    made: Mapping[str, str],
+    wanted: InferRequest,
+) -> str:
+    """The mask as a temporary file that MONAI Label sends and removes, placed as the file `like` is."""
     for value, written in wanted.relabel.items():
         label = np.where(label == value, written, label).astype(np.uint8)
-    own = asked.name[len(names.strip_extension(asked.name)) :]
+    own = names.extension(asked)
     extension = wanted.extension or (own if own in EXTENSIONS else names.EXTENSIONS[0])
     with temporary_image(extension) as path:
         if extension in names.EXTENSIONS:
-            write_volume(path, label, grid, like=asked if asked.is_file() else None, made=made)
+            write_volume(path, label, grid, like=like, made=made)
         else:
-            write_nrrd(path, label, grid, compress=wanted.compress, made=made)
+            placed = shown_grid(like, grid) if like else grid
+            write_nrrd(path, label, placed, compress=wanted.compress, made=made)
     return str(path)

@@ -47,8 +47,14 @@ SPELLINGS = {
 SPLIT = {"t1flair", "t2flair", "t1ce", "t1gd", "t1gad", "t1km", "t1c", "t1post", "t1pre"}  # also written `t1_ce`
 LABEL_SPELLINGS = ("seg", "label", "glistrboost", "silver", "dseg", "segm")
 LABEL_PHRASES = ("glistrboost_manuallycorrected", "tumor_segmentation", "tumour_segmentation", "approx_segm")
-EXTENSIONS = (".nii.gz", ".nii")  # what masks are written as; images may be NRRD as well
-IMAGE_EXTENSIONS = (*EXTENSIONS, ".nrrd")
+EXTENSIONS = (".nii.gz", ".nii")  # what masks are written as
+# Of images in two files it is the header's: the voxels beside it (.img, .raw) are of no use alone.
+IMAGE_EXTENSIONS = (*EXTENSIONS, ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr", ".hdr.gz")
+# Extension -> what clients get instead, where they could not read the file by its name.
+CONVERTED = {
+    ".nii": ".nii",
+    **dict.fromkeys([".nii.gz", ".nhdr", ".mhd", ".mgz", ".mgh", ".hdr", ".hdr.gz"], ".nii.gz"),
+}
 
 MSD_ORDER = ("flair", "t1", "t1ce", "t2")  # channels of the Decathlon's brain tumour task
 
@@ -111,8 +117,14 @@ def strip_extension(filename: str) -> str:
     return filename
 
 
+def extension(path: Path | str) -> str:
+    """`a.nii.gz` -> `.nii.gz`, as it is written; empty for a name without an image's extension."""
+    name = os.path.basename(path)
+    return name[len(strip_extension(name)) :]
+
+
 def is_image_file(path: Path | str) -> bool:
-    """A NIfTI or NRRD file that is not hidden (downloads and half-written files start with a dot)."""
+    """Whether a name is an image file's, and not hidden (downloads and half-written files start with a dot)."""
     name = os.path.basename(path)
     return name.lower().endswith(IMAGE_EXTENSIONS) and not name.startswith(".")
 

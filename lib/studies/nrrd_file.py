@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import nrrd  # type: ignore[import-untyped]  # pynrrd has no types
 import numpy as np
 from numpy.typing import NDArray
 
 from lib.errors import InputError
+from lib.studies.content import MAX_TRAILING, named_beside, read_all, unpacked
 from lib.studies.grid import Grid, checked_affine, checked_shape
 
+LARGEST = 8  # bytes of a voxel
 # Signs that turn the axes of a NRRD `space` into RAS+.
 _TO_RAS = {
     "right-anterior-superior": (1, 1, 1),
@@ -36,13 +39,25 @@ def read_nrrd_header(path: Path) -> dict[str, Any]:
     Raises:
         InputError: no readable NRRD header, or voxels in another file.
     """
+    return _read_header(path)[0]
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """The fields, and where they end."""
     try:
-        header: dict[str, Any] = dict(nrrd.read_header(str(path)))
+        with unpacked(path) as stream:
+            header: dict[str, Any] = dict(nrrd.read_header(stream))
+            end = stream.tell()
     except _FAILURES as error:
         raise InputError(f"{path.name} cannot be read as a NRRD image ({_first_line(error)})") from error
-    if "data file" in header or "datafile" in header:
-        raise InputError(f"{path.name} keeps its voxels in another file, expected them in the same file")
-    return header
+    _voxels_of(path, header)
+    return header, end
+
+
+def _voxels_of(path: Path, header: Mapping[str, Any]) -> Path:
+    """The file that holds the voxels: this one, or the one beside it that the header names."""
+    name = header.get("data file") or header.get("datafile")
+    return path if name is None else named_beside(path, str(name))
 
 
 def nrrd_grid(path: Path) -> tuple[Grid, int]:
@@ -87,14 +102,28 @@ def nrrd_values(path: Path) -> NDArray[np.generic]:
     Raises:
         InputError: a damaged file.
     """
-    header = read_nrrd_header(path)
+    header, end = _read_header(path)
+    voxels = _voxels_of(path, header)
+    header = {name: value for name, value in header.items() if name not in ("data file", "datafile")}
     try:
-        data, _ = nrrd.read(str(path), index_order="F")
+        data = _read_voxels(voxels, end if voxels == path else 0, header)
     except _FAILURES as error:
-        raise InputError(f"{path.name} is damaged: its voxels cannot be read ({_first_line(error)})") from error
+        raise InputError(f"{voxels.name} is damaged: its voxels cannot be read ({_first_line(error)})") from error
     directions = np.array(header["space directions"], dtype=np.float64)
     free = np.flatnonzero(np.isnan(directions).any(axis=1))
     return np.moveaxis(data, int(free[0]), -1) if len(free) else data
+
+
+def _read_voxels(voxels: Path, start: int, header: dict[str, Any]) -> NDArray[np.generic]:
+    """What follows the header, unpacked to not much more than it declares."""
+    limit = int(np.prod(header["sizes"])) * LARGEST + MAX_TRAILING
+    with unpacked(voxels) as stream:
+        stream.seek(start)
+        if header.get("encoding") in ("gzip", "gz") and not header.get("byte skip", header.get("byteskip")):
+            stream = cast(BinaryIO, gzip.GzipFile(fileobj=stream, mode="rb"))
+            header = {**header, "encoding": "raw"}
+        data: NDArray[np.generic] = nrrd.read_data(header, read_all(stream, limit), index_order="F")
+    return data
 
 
 def write_nrrd(

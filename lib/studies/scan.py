@@ -12,26 +12,26 @@ from pathlib import Path
 
 from lib.errors import InputError, NotFoundError
 from lib.studies import names
-from lib.studies.candidates import Candidate, folder_channels, knows_brains, of_file, of_series, of_unusable
-from lib.studies.dicom import Unusable, is_dicom_file, one_study, same_study, sort_out
-from lib.studies.dicom_parts import volumes
+from lib.studies.candidates import Candidate, folder_channels, knows_brains, of_file, of_series
+from lib.studies.content import kind_of, told
+from lib.studies.dicom import group_series, is_dicom_file, same_study
 from lib.studies.grouping import Bundle, bundle
 
 logger = logging.getLogger(__name__)
 
 MOST_LISTED = 3  # of a folder's files in a sentence
+VOXELS_ALONE = {".img", ".raw", ".zraw"}  # their headers are other files
 IGNORED_FOLDERS = {"labels", "labelsTr", "labelsTs"}  # MONAI Label's, and the Decathlon's
 
 
 @dataclass(frozen=True)
 class Found:
-    """The images of one study, before any is chosen; `damaged`: files of which none can be read."""
+    """The images of one study, before any is chosen."""
 
     id: str
     folder: Path
     candidates: tuple[Candidate, ...]
     label: Path | None = None
-    damaged: bool = False
 
 
 def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()) -> list[Found]:
@@ -51,12 +51,10 @@ def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()
         subfolders[:] = [f for f in wanted if _is_to_follow(os.path.join(folder, f), root, followed)]
         place = Path(folder)
         images: list[Path] = []
+        others: list[Path] = []
         for file in sorted(files):
-            path = place / file
-            if is_dicom_file(path):
-                dicom.append(path)
-            elif names.is_image_file(file):
-                images.append(path)
+            (images if names.is_image_file(file) else others).append(place / file)
+        dicom += [p for p in others if is_dicom_file(p)]
         found += [_found(b, modalities) for b in _bundles(place, images, modalities, channels)]
     found += _dicom_studies(dicom, modalities)
     return sorted(_told_apart(found, root), key=lambda f: f.id)
@@ -83,22 +81,48 @@ def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = 
     """
     if image.is_dir():
         found = under(image, modalities, channels=channels)
-        return _only(image, found)
+        if not found:
+            raise InputError(f"folder {image.name} holds no study: {_told(image)}, expected {_known()}")
+        if len(found) > 1:
+            ids = listed([f.id for f in found], ", ")
+            raise InputError(f"folder {image.name} holds {len(found)} studies ({ids}), expected one")
+        return found[0]
     if not image.is_file():
         raise NotFoundError(f"image {image.name} does not exist")
     if is_dicom_file(image):
-        return _holding(image, _dicom_studies([image, *same_study(image)], modalities))
-    if names.is_image_file(image):
-        files = [p for p in image.parent.iterdir() if names.is_image_file(p)]
-        bundles = _bundles(image.parent, _alone(image, files, modalities), modalities, channels)
-        return _found(next(b for b in bundles if image in b.images or image == b.label), modalities)
-    raise InputError(f"{image.name} is no image, expected {', '.join(names.IMAGE_EXTENSIONS)} or DICOM")
+        return next(f for f in _dicom_studies(same_study(image), modalities))
+    if not names.is_image_file(image):
+        _check_content(image)
+    files = {image, *(p for p in image.parent.iterdir() if names.is_image_file(p))}
+    bundles = _bundles(image.parent, _alone(image, files, modalities), modalities, channels)
+    return _found(next(b for b in bundles if image in b.images or image == b.label), modalities)
 
 
 def listed(clauses: Sequence[str], between: str = "; ") -> str:
     """The first of several clauses, and how many more there are."""
     more = len(clauses) - MOST_LISTED
     return between.join(clauses[:MOST_LISTED]) + (f"{between}and {more} more" if more > 0 else "")
+
+
+def _told(folder: Path) -> str:
+    """What a folder holds that is no study."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    clauses = [told(p) for p in files[:MOST_LISTED]] + [""] * (len(files) - MOST_LISTED)
+    return listed(clauses) if files else "there are no files in it"
+
+
+def _known() -> str:
+    return f"{', '.join(names.IMAGE_EXTENSIONS)} or DICOM"
+
+
+def _check_content(file: Path) -> None:
+    """A file whose name is not an image's may be one. Raises InputError: it is none, with what it is."""
+    if file.suffix.lower() in VOXELS_ALONE:
+        raise InputError(f"{file.name} holds voxels without their header, expected both, as a zip archive")
+    try:
+        kind_of(file)
+    except InputError:
+        raise InputError(f"{told(file)} and is no image, expected {_known()}") from None
 
 
 def _bundles(folder: Path, images: Iterable[Path], modalities: Sequence[str], channels: Sequence[str]) -> list[Bundle]:
@@ -114,56 +138,22 @@ def _found(held: Bundle, modalities: Sequence[str]) -> Found:
     return Found(held.id, held.folder, tuple(found), held.label)
 
 
-def _alone(image: Path, files: list[Path], modalities: Sequence[str]) -> list[Path]:
+def _alone(image: Path, files: Iterable[Path], modalities: Sequence[str]) -> list[Path]:
     """In the system's folder for temporary files, where strangers' uploads lie side by side, only files of the image's
     own strict case; elsewhere all files."""
     if image.parent.resolve() != Path(tempfile.gettempdir()).resolve():
-        return files
+        return list(files)
     case = names.parse(image, modalities).case
     return [f for f in files if f == image or names.parse(f, modalities).case == case]
 
 
 def _dicom_studies(paths: Sequence[Path], modalities: Sequence[str]) -> list[Found]:
-    """The studies in DICOM files. What of them is no image is told with its study, else with those in its folder, else
-    alone."""
     studies: dict[str, list[Candidate]] = defaultdict(list)
     folders: dict[str, Path] = {}
-    series, unusable = sort_out(paths)
-    for one in one_study(series):
-        studies[one.study_uid] += [of_series(v, modalities) for v in volumes(one)]
-        folders.setdefault(one.study_uid, one.folder)
-    strays: dict[Path, list[Unusable]] = defaultdict(list)
-    for file in unusable:
-        logger.warning("left out: %s", file.reason)
-        homes = [u for u in studies if u == file.study_uid] or [u for u in studies if folders[u] == file.path.parent]
-        for uid in homes:
-            studies[uid].append(of_unusable(file))
-        if not homes:
-            strays[file.path.parent].append(file)
-    found = [Found(uid, folders[uid], tuple(found)) for uid, found in studies.items()]
-    return found + [Found(f.name, f, tuple(map(of_unusable, u)), damaged=True) for f, u in strays.items()]
-
-
-def _holding(image: Path, found: Iterable[Found]) -> Found:
-    """The study with the image."""
-    return next(f for f in found if any(c.source.holds(image) for c in f.candidates))
-
-
-def _only(folder: Path, found: Sequence[Found]) -> Found:
-    """The one study in a folder; files of which no image can be made are none.
-
-    Raises:
-        InputError: none, or several; the sentence says what is there.
-    """
-    whole = [f for f in found if not f.damaged] or found
-    if len(whole) == 1:
-        return whole[0]
-    if whole:
-        ids = listed([f.id for f in whole], ", ")
-        raise InputError(f"folder {folder.name} holds {len(whole)} studies ({ids}), expected one")
-    files = sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file())
-    there = f"{len(files)} files, {files[0]} among them" if files else "no files"
-    raise InputError(f"folder {folder.name} holds no image but {there}, expected NIfTI, NRRD or DICOM")
+    for series in group_series(paths):
+        studies[series.study_uid].append(of_series(series, modalities))
+        folders.setdefault(series.study_uid, series.slices[0].path.parent)
+    return [Found(uid, folders[uid], tuple(found)) for uid, found in studies.items()]
 
 
 def _told_apart(found: Sequence[Found], root: Path) -> list[Found]:

@@ -104,7 +104,7 @@ def test_a_channel_of_a_nifti_file_is_read_alone(tmp_path: Path) -> None:
 
 
 BROKEN_NRRD = {
-    "text": (b"not an image", "cannot be read as a NRRD image"),
+    "text": (b"not an image", "holds text, expected a NIfTI, NRRD"),
     "no place": (
         b"NRRD0004\ntype: float\ndimension: 3\nsizes: 4 4 4\nencoding: raw\nendian: little\n\n",
         "has no space",
