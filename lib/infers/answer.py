@@ -59,7 +59,7 @@ def describe(
             "precision": str(computed_in(wanted.window, wanted.device)).removeprefix("torch."),
             "device": str(wanted.device),
         },
-        "warnings": untrained + task.warnings(missing) + common.warnings,
+        "warnings": [*untrained, *filter(None, [study.note]), *task.warnings(missing), *common.warnings],
     }
 
 

@@ -85,7 +85,7 @@ def of_file(path: Path, name: ImageName, modalities: Sequence[str], *, channels:
         return [Candidate(Source(path), _unordered(count, modalities))]
     if min(grid.shape) < MIN_SLICES:
         return [Candidate(Source(path), Guess(refused=f"only {min(grid.shape)} slices"), grid=grid)]
-    stem = names.strip_extension(path.name)
+    stem = name.case
     told = [guess_tags(tags)] if tags else []
     guess = combine([*told, guess_words(stem)]) if knows_brains(modalities) else Guess(unsure=NOTHING_SAID)
     return [Candidate(Source(path), guess, protocol=protocol_part(stem), tags=tags, grid=grid)]

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from lib.studies.guess import BRAIN as BRAIN
+from lib.studies.identity import identity_of
 from lib.studies.words import contrast_in
 
 # Spelling in a file name (lower case) -> modality. 2012-2021: t1 t1ce t2 flair; TCGA collections: t1Gd;
@@ -107,6 +108,20 @@ class ImageName:
     @property
     def recognised(self) -> bool:
         return self.modality is not None or self.is_label or bool(self.stack or self.refused or self.doubt)
+
+    @property
+    def bare(self) -> bool:
+        """Whether nothing in a strict name says whose image it is: `T1`, `brain_T1`."""
+        if self.stack or self.channel is not None or not self.recognised:
+            return False
+        read = identity_of(self.case)
+        return not read.words and not read.numbers and (not read.frame or is_spelling(self.case))
+
+
+def is_spelling(text: str) -> bool:
+    """Whether a text is a modality or a label as strict names end in it."""
+    known = _spellings(BRAIN)
+    return _ending(text, known) is not None and _ending(text, known).case == text  # type: ignore[union-attr]
 
 
 def strip_extension(filename: str) -> str:

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from lib.studies.candidates import Candidate, folder_channels, knows_brains, of_
 from lib.studies.content import kind_of, told
 from lib.studies.dicom import group_series, is_dicom_file, same_study
 from lib.studies.grouping import Bundle, bundle
+from lib.studies.layout import Files, gathered, is_of_one_modality
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class Found:
     folder: Path
     candidates: tuple[Candidate, ...]
     label: Path | None = None
+    note: str = ""
 
 
 def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()) -> list[Found]:
@@ -43,8 +45,8 @@ def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()
     """
     if not root.is_dir():
         raise NotFoundError(f"studies folder {root} does not exist")
-    found: list[Found] = []
     dicom: list[Path] = []
+    folders: dict[Path, list[Path]] = {}
     followed: set[str] = set()
     for folder, subfolders, files in os.walk(root, followlinks=True):
         wanted = (f for f in sorted(subfolders) if f not in IGNORED_FOLDERS and not f.startswith("."))
@@ -55,7 +57,9 @@ def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()
         for file in sorted(files):
             (images if names.is_image_file(file) else others).append(place / file)
         dicom += [p for p in others if is_dicom_file(p)]
-        found += [_found(b, modalities) for b in _bundles(place, images, modalities, channels)]
+        folders[place] = images
+    places = gathered(folders) if knows_brains(modalities) else _as_named(folders)
+    found = [_found(b, modalities) for f, files in places.items() for b in _bundles(f, files, modalities, channels)]
     found += _dicom_studies(dicom, modalities)
     return sorted(_told_apart(found, root), key=lambda f: f.id)
 
@@ -93,8 +97,8 @@ def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = 
         return next(f for f in _dicom_studies(same_study(image), modalities))
     if not names.is_image_file(image):
         _check_content(image)
-    files = {image, *(p for p in image.parent.iterdir() if names.is_image_file(p))}
-    bundles = _bundles(image.parent, _alone(image, files, modalities), modalities, channels)
+    folder, files = _beside(image, modalities)
+    bundles = _bundles(folder, files, modalities, channels)
     return _found(next(b for b in bundles if image in b.images or image == b.label), modalities)
 
 
@@ -125,8 +129,28 @@ def _check_content(file: Path) -> None:
         raise InputError(f"{told(file)} and is no image, expected {_known()}") from None
 
 
-def _bundles(folder: Path, images: Iterable[Path], modalities: Sequence[str], channels: Sequence[str]) -> list[Bundle]:
-    images = list(images)
+def _beside(image: Path, modalities: Sequence[str]) -> tuple[Path, Files]:
+    """The folder that holds an image's study, and the images in it with the names that they are to be read by."""
+    beside = sorted({image, *_images_in(image.parent)})
+    if _is_in_temporary_folder(image):
+        return image.parent, {p: p.name for p in _alone(image, beside, modalities)}
+    if knows_brains(modalities) and is_of_one_modality(image.parent):
+        around = [p for p in image.parent.parent.iterdir() if p.is_dir() and is_of_one_modality(p)]
+        folders = {p: _images_in(p) for p in (image.parent.parent, *around)}
+        folders[image.parent] = beside
+        return next((f, files) for f, files in gathered(folders).items() if image in files)
+    return image.parent, {p: p.name for p in beside}
+
+
+def _images_in(folder: Path) -> list[Path]:
+    return [p for p in folder.iterdir() if names.is_image_file(p) and not p.is_dir()]
+
+
+def _as_named(folders: Mapping[Path, Sequence[Path]]) -> dict[Path, Files]:
+    return {folder: {path: path.name for path in images} for folder, images in folders.items()}
+
+
+def _bundles(folder: Path, images: Files, modalities: Sequence[str], channels: Sequence[str]) -> list[Bundle]:
     if not images:
         return []
     order = channels or folder_channels(folder)
@@ -135,14 +159,16 @@ def _bundles(folder: Path, images: Iterable[Path], modalities: Sequence[str], ch
 
 def _found(held: Bundle, modalities: Sequence[str]) -> Found:
     found = [c for path, name in held.images.items() for c in of_file(path, name, modalities, channels=held.channels)]
-    return Found(held.id, held.folder, tuple(found), held.label)
+    return Found(held.id, held.folder, tuple(found), held.label, held.note)
+
+
+def _is_in_temporary_folder(image: Path) -> bool:
+    """Whether strangers' uploads lie beside an image."""
+    return image.parent.resolve() == Path(tempfile.gettempdir()).resolve()
 
 
 def _alone(image: Path, files: Iterable[Path], modalities: Sequence[str]) -> list[Path]:
-    """In the system's folder for temporary files, where strangers' uploads lie side by side, only files of the image's
-    own strict case; elsewhere all files."""
-    if image.parent.resolve() != Path(tempfile.gettempdir()).resolve():
-        return list(files)
+    """Of strangers' files only those of the image's own strict case."""
     case = names.parse(image, modalities).case
     return [f for f in files if f == image or names.parse(f, modalities).case == case]
 

@@ -29,6 +29,7 @@ class Study:
         unknown: images that cannot be told, with the doubt.
         refused: images not to segment from (maps, localisers, reformats, ...), with the reason.
         spare: images of a modality that has a better one, or that is not asked for, with the reason.
+        note: a sentence for the user on how its images were joined; empty where there is nothing to say.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Study:
     unknown: tuple[LeftOut, ...] = ()
     refused: tuple[LeftOut, ...] = ()
     spare: tuple[LeftOut, ...] = ()
+    note: str = ""
 
     @property
     def files(self) -> dict[str, Path]:
@@ -167,4 +169,4 @@ def _unreadable(source: Source) -> str:
 
 
 def _study(found: Found, choice: Choice) -> Study:
-    return Study(found.id, choice.sources, found.label, choice.unknown, choice.refused, choice.spare)
+    return Study(found.id, choice.sources, found.label, choice.unknown, choice.refused, choice.spare, found.note)

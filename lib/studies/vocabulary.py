@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from lib.studies.guess import FLAIR, T1, T2
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
@@ -24,84 +24,107 @@ SEQUENCE_WORDS: Mapping[str, str] = {
 }
 CONTRAST_IN_SEQUENCE = {"ct1", "ct1w", "ct1wi", "t1c", "t1ce", "t1gd", "t1km"}
 
-AFTER_CONTRAST = _words(
+AFTER_CONTRAST = word_set(
     """post postcontrast postgad postgd postkm postcm contrast contraste contrasto contrasted kontrast
     kontrastmittel gad gado gadolinium gadolinio gadolinum gd gdpa gddtpa dtpa ce km cm mdc pdc gadavist
     gadovist dotarem magnevist multihance prohance omniscan clariscan vueway elucirem gadobutrol gadoterate
     gadopiclenol optimark ablavar civ enhanced enh"""
 )
-BEFORE_CONTRAST = _words(
+BEFORE_CONTRAST = word_set(
     """pre precontrast pregad pregd prekm noncontrast nocontrast noncon without wo ohne sans senza sin zonder sem
     unenhanced plain nativ native nativa natif nc nce noce nogad nogd prae"""
 )
-PLANES = _words("ax axi axial tra trans transversal transverse sag sagittal cor coronal obl oblique")
+PLANES = word_set("ax axi axial tra trans transversal transverse sag sagittal cor coronal obl oblique")
 # Words that may stand inside a longer word without a gap (AXT1POST), where that word also names a sequence.
-GLUED = PLANES | _words(
+GLUED = PLANES | word_set(
     """3d 2d fs fatsat fat sat se tse fse frfse ffe tfe fl flash gre ir irse ge iso space spc cube vista blade
     propeller tirm brain head mr wip post pre gad gado gd km ce contrast postgad precontrast postcontrast nativ
     pos we dixon thin hr hires std"""
 )
-NEUTRAL = GLUED | _words(
+NEUTRAL = GLUED | word_set(
     """mri axials sags cors neuro skull routine clear sense grappa ipat p2 p3 w weighted weight with and mit und vol
     volume high res resolution norm dis2d dis3d nd flow comp fc mt mtc brainlab stealth navi navigation drive prop
     isotropic spir spair"""
 )
 
+# How an image was prepared: nothing of whose it is.
+MADE = word_set(
+    """reg registered registration coreg coregistered corrected n3 n4 n4itk bias biascorr biascorrected bfc brain bet
+    stripped ss skullstripped skullstrip hdbet noskull deskull unstripped resampled resample resamp rsl rigid affine
+    norm normalized normalised normalize zscore standardized std stdspace mni mni152 sri sri24 atlas space aligned align
+    warped warp orig original raw preproc preprocessed proc processed prep denoised denoise dn defaced deface anon
+    anonymized anonymised crop cropped padded isotropic iso final new copy conv converted nifti nii nrrd mha dicom dcm
+    reoriented ras lps lpi lia bc hist histmatch histeq matched to in on t1space flairspace fixed moving transformed
+    ants fsl freesurfer captk cleaned clean unbiased inu nu eq tilt roi voi"""
+)
+# How an image was acquired, beyond NEUTRAL: words that an export of one study has in one name and not in the next.
+TECHNIQUE = word_set(
+    """ac accelerated acpc acr adni adnia and asset axl bliss brainview ca caipi ch clear cmrr conc concat cs
+    cut de double dual e echo entire fast fbb fe fgre fov fsems gap global grappa2 grappa3 i image images
+    inplane intra ir l lava line localize long longtr lowres matrix max mb memprage min moco motion motioncorr
+    mpr mprage mprge mr mrhr multi mvxd nav navigated nex non ns nsa oax ob ocor of op open osag pass pc pe
+    planar polar promo proset prospective prot protocol ptk range redo repeat repeated rescan rest retro routine
+    rpt rr save sec seq sequence series shc sl slab slice slices sms spc spgre ssfse state std stealth straight
+    t te tera tfe th the thick thinner thrive ti tir tr tse2d tse3d v view volumetric vs w wip without xp"""
+)
+
 # Reason -> words. A name that has one of them is not taken, whatever else it says.
 # Where it has several, the reason that stands first here is given.
 REFUSALS: Mapping[str, frozenset[str]] = {
-    "perfusion by spin labelling": _words("asl pcasl pasl 3dasl"),
-    "a localiser": _words(
+    "perfusion by spin labelling": word_set("asl pcasl pasl 3dasl"),
+    "a localiser": word_set(
         """localizer localiser localisation localization lokalizer lokalisator loc locator scout survey topogram aahead
         aahscout 3plane smartbrain planscan repere"""
     ),
-    "a calibration scan": _words(
+    "a calibration scan": word_set(
         "calibration cal refscan coilsense shim fieldmap fmap b0map b1map senserefscan prescan"
     ),
-    "diffusion": _words(
+    "diffusion": word_set(
         """dwi dw diff diffusion difusion dti adc eadc dadc trace tracew tensor noddi hardi mddw b0 b800 b1000
         colfa tractography resolve dki ivim isodwi ddiffusion"""
     ),
-    "perfusion": _words(
+    "perfusion": word_set(
         """perf perfusion perfusie dsc dce pwi cbf cbv rcbv rcbf mtt ttp tmax ktrans dynamic dynamics dynamisch dyn
         bolus"""
     ),
-    "susceptibility-weighted or T2*": _words(
+    "susceptibility-weighted or T2*": word_set(
         "swi swan swip t2star hemo haemo heme haem qsm venobold susceptibility sw medic"
     ),
-    "angiography": _words("tof mra mrv angio angiography venogram venography inhance tricks twist pca arteries cemra"),
-    "spectroscopy": _words("mrs csi spectro spectroscopy svs mrsi probe press"),
-    "functional imaging": _words("bold fmri rsfmri resting restingstate func task"),
-    "a subtraction": _words("sub subs subtraction subtracted subtract subtr subtrahiert subtraktion"),
-    "a reformat": _words(
+    "angiography": word_set(
+        "tof mra mrv angio angiography venogram venography inhance tricks twist pca arteries cemra"
+    ),
+    "spectroscopy": word_set("mrs csi spectro spectroscopy svs mrsi probe press"),
+    "functional imaging": word_set("bold fmri rsfmri resting restingstate func task"),
+    "a subtraction": word_set("sub subs subtraction subtracted subtract subtr subtrahiert subtraktion"),
+    "a reformat": word_set(
         """mpr mprs mip mips minip mpvr reformat reformats reformatted reform rfmt projection mpt vrt rendering
         curved"""
     ),
-    "a screen capture or report": _words(
+    "a screen capture or report": word_set(
         "screensave screenshot screen report zipreport phoenix summary kiosk fused fusion overlay posdisp"
     ),
-    "a mask or segmentation": _words(
+    "a mask or segmentation": word_set(
         """mask seg segmentation segmented label labels roi rois contour contours annotation lesionmask tumormask
         brainmask dseg"""
     ),
-    "a steady-state image": _words("ciss ciss3d fiesta trufi trufisp bffe balanced"),
-    "a fat- or short-TI inversion image": _words("stir"),
-    "proton density": _words("pd pdw proton"),
-    "an inversion variant": _words("mp2rage psir fgatir dir inv1 inv2 uni unit1 edge"),
-    "a map": _words("map maps mapping t1map t2map pdmap relaxometry r2 r2star symri magic mdme synthetic mtr ihmt"),
-    "a phase image": _words("phase pha ph real imaginary imag"),
-    "molecular imaging": _words("cest apt mre elastography"),
-    "echo-planar: diffusion, perfusion or functional": _words("epi ep2d ep"),
+    "a steady-state image": word_set("ciss ciss3d fiesta trufi trufisp bffe balanced"),
+    "a fat- or short-TI inversion image": word_set("stir"),
+    "proton density": word_set("pd pdw proton"),
+    "an inversion variant": word_set("mp2rage psir fgatir dir inv1 inv2 uni unit1 edge"),
+    "a map": word_set("map maps mapping t1map t2map pdmap relaxometry r2 r2star symri magic mdme synthetic mtr ihmt"),
+    "a phase image": word_set("phase pha ph real imaginary imag"),
+    "molecular imaging": word_set("cest apt mre elastography"),
+    "echo-planar: diffusion, perfusion or functional": word_set("epi ep2d ep"),
 }
 PERFUSION = "perfusion"  # the only refusal during which contrast agent is injected
 
-BODY_PARTS = _words(
+BODY_PARTS = word_set(
     """spine cspine tspine lspine cspn hws bws lws cervical thoracic lumbar lumb sacrum wholespine neck hals orbit
     orbits orbita orbitae pituitary sella hypophysis hypophyse iac iacs iam iams cpa tmj parotid sinus sinuses
     knee knie hip shoulder abdomen liver leber prostate prostata pelvis becken breast cardiac heart wrist ankle
     foot myelo"""
 )
-BRAIN_WORDS = _words("brain head hirn schadel kopf cerebral cerebrum cranium crane cabeza whole")
+BRAIN_WORDS = word_set("brain head hirn schadel kopf cerebral cerebrum cranium crane cabeza whole")
 
 _WITHOUT = "(?:without|wo|ohne|sans|sin|zonder)"
 _AGENT = (
@@ -118,7 +141,8 @@ PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?:^|(?<=\s))-c(?![a-z0-9])", "noncontrast"),
         (r"(?<=\s)-\sc(?![a-z0-9])|(?<=\s)-(?:ce|gd|gad|km|contrast)(?![a-z0-9])", "eitherway"),
         (r"(?<![a-z0-9])c\s?-(?=\s|$)", "noncontrast"),
-        (r"^sub-[a-z0-9]+|(?:^|(?<=\s))sub\s?\d\w*", ""),  # a subject, not a subtraction
+        (r"^sub-[a-z0-9]+|(?<![a-z0-9])sub\d+(?![a-z0-9])", ""),  # a subject, not a subtraction
+        (r"(?<![a-z0-9])sub[\s.#-]{1,2}\d+(?![a-z0-9])(?=.*(?:t1|t2|flair))", ""),
         (r"t2\s?-?\s?(?:\*|star)w?(?![a-z])", "t2star"),
         (r"mp-?2-?rage", "mp2rage"),
         (r"(?<![a-z])(?:rs)?f\s?mri(?![a-z])", "fmri"),  # capitals in the middle of a word have been set apart

@@ -16,24 +16,27 @@ from lib.studies.vocabulary import (
     BRAIN_WORDS,
     CONTRAST_IN_SEQUENCE,
     GLUED,
+    MADE,
     NEUTRAL,
     PERFUSION,
     PHRASES,
     PLANES,
     REFUSALS,
     SEQUENCE_WORDS,
+    TECHNIQUE,
 )
 
 _REASON = {word: reason for reason, words in REFUSALS.items() for word in words}
 _STRONG = set(SEQUENCE_WORDS) | AFTER_CONTRAST | BEFORE_CONTRAST | PLANES | set(_REASON)  # not part of a case's name
 _KNOWN = _STRONG | NEUTRAL | BODY_PARTS
+_UNDERSTOOD = _KNOWN | BRAIN_WORDS | MADE | TECHNIQUE | {"wwo", "eitherway", "t1weighted", "t2weighted"}
 _PREFIXED = re.compile(r"^(?!c)[a-z]{1,3}(t[12]w[a-z0-9]*)$")  # Philips: sT1W, dT2W, vsT1W
 _DOUBTS = {
     "eitherway": "-C may mean without contrast agent or be a hyphen",
     "iv": "IV may mean an injection or be a number",
     "c": "C may mean contrast agent or be a letter",
 }
-_SEPARATORS = re.compile(r"[^a-z0-9]+")
+_TOKENS = re.compile(r"[a-z0-9]+|[^\W_a-z0-9]+")
 _CASE_TOKENS = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -91,20 +94,25 @@ def case_part(stem: str) -> str:
         if _is_strong(match[0]) and not _is_subject(match[0], following[0] if following else ""):
             break
         kept.append(match)
-    while kept and _fold(kept[-1][0]) in NEUTRAL:
+    while kept and _says_nothing_of_a_case(kept[-1][0], alone=len(kept) == 1):
         kept.pop()
     case = stem[: kept[-1].end()] if kept else ""
     return case if any(c.isdigit() for c in case) else ""
 
 
+def _says_nothing_of_a_case(token: str, *, alone: bool) -> bool:
+    """p2 in front is a patient, elsewhere parallel imaging."""
+    return fold(token) in NEUTRAL | MADE | TECHNIQUE and not (alone and fold(token) in ("p2", "p3"))
+
+
 def _is_subject(token: str, following: str) -> bool:
     """`sub_01` is a subject, `SUB_3D` a subtraction."""
-    numbered = following[:1].isdigit() and not _is_strong(following) and _fold(following) not in NEUTRAL
+    numbered = following[:1].isdigit() and not _is_strong(following) and fold(following) not in NEUTRAL
     return token.lower() == "sub" and numbered
 
 
 def _is_strong(token: str) -> bool:
-    return any(part in _STRONG for part in _parts(_fold(token)))
+    return any(part in _STRONG for part in _parts(fold(token)))
 
 
 def protocol_part(text: str) -> str:
@@ -168,15 +176,39 @@ def _contrast(read: _Read) -> tuple[bool | None, str | None]:
 
 @lru_cache(maxsize=4096)
 def _read(text: str) -> _Read:
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.replace("_", " "))  # T1Gd -> T1 Gd
-    lower = re.sub(r"\s+", " ", _fold(spaced))
+    lower = re.sub(r"\s+", " ", plain(text))
     for pattern, word in PHRASES:
         lower = pattern.sub(word, lower)
-    words = [part for token in _SEPARATORS.split(lower) if token for part in _parts(token)]
+    words = [part for token in _TOKENS.findall(lower) for part in _parts(token)]
     return _Read(tuple(words))
 
 
-def _fold(text: str) -> str:
+def read_words(text: str) -> tuple[str, ...]:
+    """The words of a text, those of several words or signs (`with and without`, `+C`) as one."""
+    return _read(text).words
+
+
+def telling(word: str) -> bool:
+    """Whether a word says which image of a study it is."""
+    return word in _STRONG
+
+
+def understood(word: str) -> bool:
+    """Whether a word says what an image is or how it was made: it is no patient's name."""
+    return word in _UNDERSTOOD
+
+
+def made_by(text: str) -> frozenset[str]:
+    """The words that say how an image was prepared: `reg`, `n4`, `brain`."""
+    return frozenset(w for w in _read(text).words if w in MADE)
+
+
+def plain(text: str) -> str:
+    """Folded, with words set apart that only a capital letter divides: T1Gd, PreOp."""
+    return fold(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.replace("_", " ")))
+
+
+def fold(text: str) -> str:
     """Lower case without accents (apres, pos), other scripts kept."""
     decomposed = unicodedata.normalize("NFKD", text.lower())
     return "".join(c for c in decomposed if not unicodedata.combining(c))
