@@ -31,7 +31,9 @@ from lib.studies.lists import select
 from lib.studies.study import find_studies
 from lib.tensor_files import save_tensors
 from lib.training.cache import load_cases
-from lib.training.cases import Case, mix
+from lib.training.cases import Case
+from lib.training.folders import DataFolder, crop_weights
+from lib.training.healthy import mirrored
 from lib.training.loop import Epoch, describe, train
 from lib.training.processes import join_processes
 from lib.training.run import DivergedError
@@ -86,19 +88,24 @@ def main() -> None:
 
 def _cases(arguments: argparse.Namespace, task: Task) -> tuple[list[Case], list[Case], list[float] | None]:
     """(training, validation, how often each training study is drawn; None: all alike)."""
-    studies = find_studies(arguments.data, task.modalities)
-    chosen = select(studies, arguments.train) if arguments.train else studies
-    held_out = select(studies, arguments.val) if arguments.val else []
-    both = {s.id for s in chosen} & {s.id for s in held_out}
+    folders = [DataFolder.parse(text) for text in arguments.data]
+    found = [find_studies(folder.path, task.modalities) for folder in folders]
+    everything = [study for studies in found for study in studies]
+    wanted = {s.id for s in (select(everything, arguments.train) if arguments.train else everything)}
+    held_out = select(everything, arguments.val) if arguments.val else []
+    both = wanted & {s.id for s in held_out}
     if both and arguments.train:
         raise InputError(f"{arguments.val.name} and {arguments.train.name} both name {', '.join(sorted(both))}")
-    cases = load_cases([s for s in chosen if s.id not in both], task, cache=arguments.cache)
+    groups = [
+        load_cases([s for s in studies if s.id in wanted - both], task, cache=arguments.cache) for studies in found
+    ]
+    shares = [folder.share for folder in folders]
+    if arguments.mirrored:
+        groups.append([m for group in groups for case in group if (m := mirrored(case))])
+        shares.append(arguments.mirrored)
     validation = load_cases(held_out, task, cache=arguments.cache) if held_out else []
-    if not arguments.also:
-        return cases, validation, None
-    others = load_cases(find_studies(arguments.also, task.modalities), task, cache=arguments.cache)
-    mixed, weights = mix(cases, others, arguments.also_share)
-    return mixed, validation, weights
+    weights = crop_weights([len(group) for group in groups], shares)
+    return [case for group in groups for case in group], validation, weights
 
 
 @dataclass
@@ -185,15 +192,26 @@ def _device() -> torch.device:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of studies with labels")
+    parser.add_argument(
+        "--data",
+        action="append",
+        required=True,
+        metavar="DIR[:SHARE]",
+        help="folder of studies with labels, with the share of the crops that it gives; may be said several times",
+    )
     parser.add_argument("--out", type=Path, required=True, help="weights to write (.pt)")
     parser.add_argument("--config", type=Path, help="settings in TOML; configs/train.toml lists them all")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="train.seed=1 ...")
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS, four modalities)")
     parser.add_argument("--train", type=Path, help="list of study ids to train on (default: all but --val)")
     parser.add_argument("--val", type=Path, help="list of study ids to validate on (default: none)")
-    parser.add_argument("--also", type=Path, help="folder of further studies to train on, such as made ones")
-    parser.add_argument("--also-share", type=float, default=0.5, help="share of the crops that come from --also")
+    parser.add_argument(
+        "--mirrored",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the crops from brains without a tumour: the healthy half of one-sided studies, mirrored",
+    )
     parser.add_argument("--model", type=Path, help="weights to start from (default: random)")
     parser.add_argument("--cache", type=Path, help="folder for prepared studies, so that later runs decode nothing")
     parser.add_argument("--resume", action="store_true", help="go on where a run with this --out stopped")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 
@@ -11,14 +12,16 @@ class InstanceNorm(nn.GroupNorm):
     """Instance norm with scale and shift: (B, C, D, H, W) -> the same, computed in the precision of its
     parameters and returned as it came.
 
-    It is written as GroupNorm with a group per channel: the same function, with a channels-last kernel on CPU. There
-    the kernel's backward pass in bfloat16 is many times slower than the two casts.
+    It is GroupNorm with a group per channel. One study on the CPU goes through batch norm's kernel, which is the same
+    function there and takes mixed precision and channels-last as they are: a fifth of the time in training.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.shape[0] == 1 and x.device.type == "cpu" and not torch.onnx.is_in_onnx_export():
+            return torch.batch_norm(x, self.weight, self.bias, None, None, True, 0.0, self.eps, False)
         return super().forward(x.to(self.weight.dtype)).to(x.dtype)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -85,6 +86,11 @@ class Task:
         regions = {**{name: name for name in self.regions}, **self.region_names}
         labels = self.spoken
         return {**labels, **{name: self.region_labels[g] for name, g in regions.items() if name not in labels}}
+
+    def region_of(self, file: str) -> str | None:
+        """The region that alone is in a label file whose name ends in it: `case_wt.nii.gz` holds WT as 1."""
+        last = re.split(r"[-_. ]", re.sub(r"\.(nii|nii\.gz|nrrd)$", "", file.lower()))[-1]
+        return next((region for region in self.regions if region.lower() == last), None)
 
     def drawn(self, values: Iterable[int]) -> tuple[str, ...]:
         """The regions that are known where only segments with these values were drawn."""

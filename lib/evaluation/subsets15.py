@@ -34,12 +34,14 @@ class LabelledStudy:
     Attributes:
         volumes: the images as they are, by name.
         reference: (D, H, W) uint8 on `grid`, that of the image that it was drawn on.
+        drawn: the regions that it knows.
         common: the study in common space, with the way back to `grid`.
     """
 
     id: str
     volumes: dict[str, Volume]
     reference: NDArray[np.uint8]
+    drawn: tuple[str, ...]
     common: RawResult
     prepared: Prepared
 
@@ -80,13 +82,20 @@ def read_labelled(study: Study, task: Task, *, label: Path | None = None, image:
     if image is None:
         grid = read_grid(label)
         asked = next((m for m, v in volumes.items() if v.grid.matches(grid)), asked)
+    region = task.region_of(label.name)
     reference, _ = read_label(
-        label, known=len(task.labels), aliases=task.aliases, names=task.spoken, reference=volumes[asked].grid
+        label,
+        known=len(task.labels),
+        aliases=task.aliases,
+        names=task.segment_names if region else task.spoken,
+        reference=volumes[asked].grid,
+        segments=({"name": region, "idx": 1},) if region else (),
     )
+    drawn = task.drawn([task.region_labels[region]]) if region else tuple(task.regions)
     common = to_common_space(volumes, asked=asked)
     of_task = {m: common.volumes[m] for m in study.sources}
     prepared = prepare(of_task, task.modalities, spacing=task.spacing)
-    return LabelledStudy(study.id, volumes, reference, common, prepared)
+    return LabelledStudy(study.id, volumes, reference, drawn, common, prepared)
 
 
 def measure(

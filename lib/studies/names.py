@@ -46,7 +46,17 @@ SPELLINGS = {
     "t2flair": "flair",
 }
 SPLIT = {"t1flair", "t2flair", "t1ce", "t1gd", "t1gad", "t1km", "t1c", "t1post", "t1pre"}  # also written `t1_ce`
-LABEL_SPELLINGS = ("seg", "label", "glistrboost", "silver", "dseg", "segm")
+LABEL_SPELLINGS = (
+    "seg",
+    "label",
+    "glistrboost",
+    "silver",
+    "dseg",
+    "segm",
+    "wt",
+    "tc",
+    "et",
+)  # the last: a region alone
 LABEL_PHRASES = ("glistrboost_manuallycorrected", "tumor_segmentation", "tumour_segmentation", "approx_segm")
 EXTENSIONS = (".nii.gz", ".nii")  # what masks are written as
 # Of images in two files it is the header's: the voxels beside it (.img, .raw) are of no use alone.

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from lib.ccsd import subsets
 from lib.ccsd.task import Task
-from lib.errors import InputError
 from lib.evaluation.subsets15 import read_labelled
 from lib.preprocessing.prepare import prepare_label
 from lib.studies.study import Study
@@ -54,7 +53,7 @@ def load_case(
 
     Args:
         image: that the label was drawn on (None: the first on the label's grid).
-        drawn: the regions that the label knows (None: all).
+        drawn: the regions that the label knows (None: all, or the one that its file's name ends in).
 
     Raises:
         InputError: an unreadable file, another grid, or label values that the task does not have.
@@ -70,26 +69,28 @@ def load_case(
         label_map,
         subsets.from_present(prepared.present),
         tumour[::every].short(),
-        torch.tensor([drawn is None or region in drawn for region in task.regions]),
+        torch.tensor([region in (labelled.drawn if drawn is None else drawn) for region in task.regions]),
     )
 
 
 def crop(
     case: Case,
     *,
-    patch: int,
+    patch: int | Sequence[int],
     tumour_share: float,
     augment: bool,
     generator: torch.Generator,
     scanner_share: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """One random crop: volumes (N, p, p, p) float and label (p, p, p) of integers.
+    """One random crop: volumes (N, p, q, r) float and label (p, q, r) of integers.
 
-    `tumour_share` of the crops are centred on a tumour voxel, the others anywhere in the box. With `augment`:
-    rotation, scale, flips and the intensities of `lib.training.augment`, `scanner_share` their `share`.
+    `tumour_share` of the crops are centred near a tumour voxel, each label of the case as often as the others; the
+    others anywhere in the box. With `augment`: rotation, scale, flips and the intensities of `lib.training.augment`,
+    `scanner_share` their `share`.
     """
-    centre = _centre(case, patch, tumour_share, generator)
-    grid = _sampling_grid(centre, case.label.shape, patch, augment, generator)
+    edges = torch.tensor([patch] * 3 if isinstance(patch, int) else list(patch))
+    centre = _centre(case, edges, _aimed_at(case, tumour_share, generator), generator)
+    grid = _sampling_grid(centre, edges, augment, generator)
     margin = _bounding_box(grid, case.label.shape)
     local = _to_local(grid, case.label.shape, margin)
     volumes = case.volumes[(slice(None), *margin)].float()
@@ -99,18 +100,6 @@ def crop(
     if augment:
         sampled = intensities(sampled, generator, share=scanner_share)
     return sampled, labels[0, 0].round().long()
-
-
-def mix(cases: Sequence[Case], others: Sequence[Case], share: float) -> tuple[list[Case], list[float]]:
-    """All cases, and how often each is drawn so that `share` of the crops come from `others`.
-
-    Raises:
-        InputError: a share that leaves one of the two out.
-    """
-    if not 0 < share < 1:
-        raise InputError(f"the share of the other studies is {share}, expected between 0 and 1")
-    often = [(1 - share) / len(cases)] * len(cases) + [share / len(others)] * len(others)
-    return [*cases, *others], often
 
 
 def batches(
@@ -138,22 +127,31 @@ def batches(
     return chosen
 
 
-def _centre(case: Case, patch: int, tumour_share: float, generator: torch.Generator) -> Tensor:
+def _aimed_at(case: Case, tumour_share: float, generator: torch.Generator) -> Tensor:
+    """Tumour voxels (K, 3) of which one is to be near the crop's centre; none for a crop anywhere."""
+    if not len(case.tumour) or float(torch.rand((), generator=generator)) >= tumour_share:
+        return case.tumour[:0]
+    values = case.label[tuple(case.tumour.long().T)]
+    found = values.unique()
+    return case.tumour[values == found[torch.randint(len(found), (1,), generator=generator)]]
+
+
+def _centre(case: Case, edges: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
     """Voxel coordinates (3,) of the crop's centre, kept so that the crop stays inside the box where it can."""
     shape = torch.tensor(case.label.shape, dtype=torch.float32)
-    if len(case.tumour) and float(torch.rand((), generator=generator)) < tumour_share:
-        index = int(torch.randint(len(case.tumour), (1,), generator=generator))
-        centre = case.tumour[index].float() + uniform(-patch / 4, patch / 4, (3,), generator)
+    if len(targets):
+        index = int(torch.randint(len(targets), (1,), generator=generator))
+        centre = targets[index].float() + uniform(-1, 1, (3,), generator) * edges / 4
     else:
         centre = torch.rand(3, generator=generator) * shape
-    low = (shape / 2).clamp_max(patch / 2)
+    low = torch.minimum(shape, edges) / 2
     return torch.minimum(torch.maximum(centre, low), shape - low)
 
 
-def _sampling_grid(centre: Tensor, shape: torch.Size, patch: int, augment: bool, generator: torch.Generator) -> Tensor:
-    """(p, p, p, 3) voxel coordinates to sample."""
-    axis = torch.arange(patch, dtype=torch.float32) - (patch - 1) / 2
-    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)  # (p, p, p, 3)
+def _sampling_grid(centre: Tensor, edges: Tensor, augment: bool, generator: torch.Generator) -> Tensor:
+    """(p, q, r, 3) voxel coordinates to sample."""
+    axes = [torch.arange(edge, dtype=torch.float32) - (edge - 1) / 2 for edge in edges.tolist()]
+    points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)  # (p, q, r, 3)
     if augment:
         points = points @ _random_affine(generator).T
     return points + centre - 0.5

@@ -22,6 +22,8 @@ class TrainConfig:
         patch: edge of the cubic training crop in voxels.
         large_patch: edge of the crop in `large_share` of the steps: instance norm takes its statistics over the crop,
             and whole studies are predicted at once.
+        brain_patch: edges (left to right, back to front, bottom to top) of the crops in the last `brain_share` of the
+            run: as large as a brain, so that the network knows what one window over a study shows it.
         batch: crops a step, in each process.
         learning_rate: at the start; it falls to 0 by (1 - progress)^0.9 after `warm_up` steps of linear growth.
         tumour_share: share of crops centred on a tumour voxel.
@@ -40,6 +42,8 @@ class TrainConfig:
     patch: int = 80
     large_patch: int = 128
     large_share: float = 0.0
+    brain_patch: tuple[int, ...] = (144, 176, 144)
+    brain_share: float = 0.0
     batch: int = 1
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -62,7 +66,7 @@ class TrainConfig:
             raise InputError(f"max_minutes is {self.max_minutes}, expected more than 0")
         if not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate is {self.learning_rate}, expected between 0 and 1")
-        for name in ("tumour_share", "scanner_share", "mask_share", "large_share"):
+        for name in ("tumour_share", "scanner_share", "mask_share", "large_share", "brain_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected 0 to 1")
         for name in ("average", "keep"):

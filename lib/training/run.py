@@ -56,10 +56,10 @@ class Run:
     def __init__(
         self, network: CCSDNetwork, config: TrainConfig, *, device: torch.device, processes: Processes = SINGLE
     ) -> None:
-        for name in ("patch", "large_patch"):
-            edge = getattr(config, name)
-            if edge % network.divisor:
-                raise InputError(f"{name} is {edge} voxels, expected a multiple of {network.divisor}")
+        for name in ("patch", "large_patch", "brain_patch"):
+            edges = getattr(config, name)
+            if any(edge % network.divisor for edge in ([edges] if isinstance(edges, int) else edges)):
+                raise InputError(f"{name} is {edges} voxels, expected multiples of {network.divisor}")
         self.config = config
         self.device = device
         self.processes = processes
@@ -129,7 +129,7 @@ class Run:
         """One optimiser step on crops of `studies`, which have the same modalities; the loss terms."""
         config, progress = self.config, self.progress
         self._set_learning_rate(progress)
-        volumes, regions = self._crops(studies)
+        volumes, regions = self._crops(studies, progress)
         drawn = torch.stack([case.drawn for case in studies]).to(self.device)
         has = self.mask(studies[0].present)
         mixed = torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
@@ -151,11 +151,17 @@ class Run:
     def learning_rate(self) -> float:
         return float(self.optimiser.param_groups[0]["lr"])
 
-    def _crops(self, studies: Sequence[Case]) -> tuple[Tensor, Tensor]:
-        """(B, N, p, p, p) volumes and (B, R, p, p, p) regions, on the device; p is the same for the batch."""
+    def _patch(self, progress: float) -> int | tuple[int, ...]:
         config = self.config
+        if progress >= 1 - config.brain_share:
+            return config.brain_patch
         large = config.large_share and float(torch.rand((), generator=self.generator)) < config.large_share
-        patch = config.large_patch if large else config.patch
+        return config.large_patch if large else config.patch
+
+    def _crops(self, studies: Sequence[Case], progress: float) -> tuple[Tensor, Tensor]:
+        """(B, N, p, q, r) volumes and (B, R, p, q, r) regions, on the device; the size is the same for the batch."""
+        config = self.config
+        patch = self._patch(progress)
         crops = [
             crop(
                 case,
