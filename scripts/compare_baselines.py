@@ -33,7 +33,7 @@ from lib.settings import read_task
 from lib.studies.lists import select
 from lib.studies.study import find_studies
 from lib.training.cache import load_cases
-from lib.training.cases import mix
+from lib.training.folders import DataFolder, crop_weights
 from lib.training.loop import Epoch, train
 from lib.training.settings import Settings, read_settings
 
@@ -68,13 +68,13 @@ def _run(arguments: argparse.Namespace, arm: str, seed: int, settings: Settings,
     losses = replace(settings.train.losses, **ARMS[arm].losses)
     config = replace(settings.train, losses=losses, seed=seed)
     network = cast(CCSDNetwork, untrained(ARMS[arm], task, settings.network, seed=seed))  # its calls are those used
-    studies = find_studies(arguments.data, task.modalities)
+    folders = [DataFolder.parse(text) for text in arguments.data]
+    by_folder = [find_studies(folder.path, task.modalities) for folder in folders]
+    studies = [study for found in by_folder for study in found]
     held = {s.id for s in select(studies, arguments.held_out)} if arguments.held_out else set()
-    cases = load_cases([s for s in studies if s.id not in held], task, cache=arguments.cache)
-    often = None
-    if arguments.also:
-        others = load_cases(find_studies(arguments.also, task.modalities), task, cache=arguments.cache)
-        cases, often = mix(cases, others, arguments.also_share)
+    groups = [load_cases([s for s in found if s.id not in held], task, cache=arguments.cache) for found in by_folder]
+    often = crop_weights([len(group) for group in groups], [folder.share for folder in folders])
+    cases = [case for group in groups for case in group]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     last: list[Epoch] = []
 
@@ -123,10 +123,14 @@ def _table(results: dict[str, list[dict[str, Any]]], task: Task) -> str:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of studies with labels, to train on")
+    parser.add_argument(
+        "--data",
+        action="append",
+        required=True,
+        metavar="DIR[:SHARE]",
+        help="folder of studies with labels, to train on, with its share of the crops; may be said several times",
+    )
     parser.add_argument("--held-out", type=Path, help="list of study ids of --data to measure on instead")
-    parser.add_argument("--also", type=Path, help="folder of further studies to train on, such as made ones")
-    parser.add_argument("--also-share", type=float, default=0.5, help="share of the crops that come from --also")
     parser.add_argument("--test", type=Path, nargs="*", default=[], help="folders of studies to measure on")
     parser.add_argument("--out", type=Path, required=True, help="folder for results and table.md")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), help="default: all")

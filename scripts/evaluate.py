@@ -73,7 +73,10 @@ def _record(path: Path, model: checkpoint.Checkpoint, summary: Mapping[str, Any]
     """Into the weights' notes, from where inference tells users what to expect of their modalities."""
     regions = model.network.task.regions
     rows = [
-        {"modalities": row["modalities"], **{g: round(row[g]["dice"], 4) for g in regions}}
+        {
+            "modalities": row["modalities"],
+            **{g: round(row[g]["dice"], 4) for g in regions if row[g]["dice"] is not None},
+        }
         for row in summary["subsets"]
     ]
     checkpoint.annotate(path, {"dice": rows, "validation": summary["studies"]})

@@ -31,7 +31,7 @@ from lib.studies.lists import select
 from lib.studies.study import find_studies
 from lib.tensor_files import save_tensors
 from lib.training.cache import load_cases
-from lib.training.cases import Case
+from lib.training.cases import Case, Sample
 from lib.training.folders import DataFolder, crop_weights
 from lib.training.healthy import mirrored
 from lib.training.loop import Epoch, describe, train
@@ -86,8 +86,8 @@ def main() -> None:
     processes.leave()
 
 
-def _cases(arguments: argparse.Namespace, task: Task) -> tuple[list[Case], list[Case], list[float] | None]:
-    """(training, validation, how often each training study is drawn; None: all alike)."""
+def _cases(arguments: argparse.Namespace, task: Task) -> tuple[list[Sample], list[Case], list[float]]:
+    """(training, validation, how often each training study is drawn)."""
     folders = [DataFolder.parse(text) for text in arguments.data]
     found = [find_studies(folder.path, task.modalities) for folder in folders]
     everything = [study for studies in found for study in studies]
@@ -96,12 +96,12 @@ def _cases(arguments: argparse.Namespace, task: Task) -> tuple[list[Case], list[
     both = wanted & {s.id for s in held_out}
     if both and arguments.train:
         raise InputError(f"{arguments.val.name} and {arguments.train.name} both name {', '.join(sorted(both))}")
-    groups = [
-        load_cases([s for s in studies if s.id in wanted - both], task, cache=arguments.cache) for studies in found
+    groups: list[list[Sample]] = [
+        [*load_cases([s for s in studies if s.id in wanted - both], task, cache=arguments.cache)] for studies in found
     ]
     shares = [folder.share for folder in folders]
     if arguments.mirrored:
-        groups.append([m for group in groups for case in group if (m := mirrored(case))])
+        groups.append([m for group in groups for case in group if isinstance(case, Case) and (m := mirrored(case))])
         shares.append(arguments.mirrored)
     validation = load_cases(held_out, task, cache=arguments.cache) if held_out else []
     weights = crop_weights([len(group) for group in groups], shares)

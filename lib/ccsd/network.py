@@ -184,9 +184,9 @@ class CCSDNetwork(nn.Module):
     def _encode_shared(self, volumes: Tensor, own: Sequence[int]) -> list[dict[int, Tensor]]:
         """The shared encoder over the modalities `own`: [{m: (B, C_s, D_s, H_s, W_s)} for each scale s].
 
-        Training on a GPU folds them into the batch, which is faster there. Elsewhere one goes after the other: convolution
-        kernels round differently for different batch sizes, and a subset's logits must not depend on what else was
-        encoded.
+        Training on a GPU folds them into the batch, which is faster there. Elsewhere one goes after the other:
+        convolution kernels round differently for different batch sizes, and a subset's logits must not depend on what
+        else was encoded.
         """
         if self.training and volumes.device.type != "cpu":
             folded = torch.cat([volumes[:, m : m + 1] for m in own])  # (P*B, 1, D, H, W)

@@ -69,13 +69,13 @@ def _heat_table(summary: Mapping[str, Any], task: Task) -> str:
     return f"<table><tr>{head}<th>cases</th></tr>{''.join(rows)}</table>"
 
 
-def _heat(value: Mapping[str, float]) -> str:
+def _heat(value: Mapping[str, float | None]) -> str:
     """A cell from red (Dice 0) over yellow to green (Dice 1)."""
-    hue = 120 * value["dice"]
-    return (
-        f"<td class='heat' style='background:hsl({hue:.0f} 65% 72%)'>{value['dice']:.3f}"
-        f"<br><small>{value['hd95']:.1f}</small></td>"
-    )
+    dice, hd95 = value["dice"], value["hd95"]
+    if dice is None or hd95 is None:
+        return "<td>n/a</td>"
+    colour = f"hsl({120 * dice:.0f} 65% 72%)"
+    return f"<td class='heat' style='background:{colour}'>{dice:.3f}<br><small>{hd95:.1f}</small></td>"
 
 
 def _curve(summary: Mapping[str, Any], task: Task) -> str:
@@ -94,12 +94,14 @@ def _curve(summary: Mapping[str, Any], task: Task) -> str:
     for v in (0, 0.2, 0.4, 0.6, 0.8, 1):
         parts.append(f"<line x1='{left}' x2='{left + width}' y1='{y(v):.1f}' y2='{y(v):.1f}' stroke='#8884'/>")
         parts.append(f"<text x='{left - 8}' y='{y(v) + 4:.1f}' text-anchor='end'>{v:.1f}</text>")
-    for i, g in enumerate(task.regions):
+    known = [g for g in task.regions if all(means[g]["dice"] is not None for means in sizes.values())]
+    for g in known:
+        i = list(task.regions).index(g)
         points = [(x(missing), y(means[g]["dice"])) for missing, means in sizes.items()]
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         parts.append(f"<polyline points='{path}' fill='none' stroke='{_colour(i)}' stroke-width='2.5'/>")
         parts += [f"<circle cx='{a:.1f}' cy='{b:.1f}' r='4' fill='{_colour(i)}'/>" for a, b in points]
-    ends = {g: y(means["dice"]) for g, means in sizes[max(sizes)].items()}
+    ends = {g: y(sizes[max(sizes)][g]["dice"]) for g in known}
     for g, b in _apart(ends).items():
         colour = _colour(list(task.regions).index(g))
         parts.append(f"<text x='{x(max(sizes)) + 10:.1f}' y='{b + 4:.1f}' fill='{colour}'>{escape(g)}</text>")

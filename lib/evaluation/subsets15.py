@@ -56,7 +56,8 @@ class Measured:
 
     Attributes:
         label: (D, H, W) uint8, the mask that a user gets.
-        rows: Dice and HD95 of each region; et_rule_rows: the same after BraTS's rule for small ET.
+        rows: Dice and HD95 of each region that the reference knows; et_rule_rows: the same after BraTS's rule for
+            small ET.
     """
 
     subset: int
@@ -162,7 +163,7 @@ def _rows(study: LabelledStudy, subset: int, found: Tensor, truth: Tensor, task:
     regions = _regions(found, task)
     distances = hd95(regions, truth, [float(s) for s in study.grid.spacing])
     values = zip(task.regions, dice(regions, truth).tolist(), distances.tolist(), strict=True)
-    return [Row(study.id, subset, region, d, h) for region, d, h in values]
+    return [Row(study.id, subset, region, d, h) for region, d, h in values if region in study.drawn]
 
 
 def _regions(label: Tensor, task: Task) -> Tensor:

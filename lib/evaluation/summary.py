@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isnan, nan
 from statistics import fmean
 from typing import Any
 
@@ -48,8 +49,11 @@ class Mean:
     dice: float
     hd95: float
 
-    def rounded(self) -> dict[str, float]:
-        return {"dice": round(self.dice, 4), "hd95": round(self.hd95, 4)}
+    def rounded(self) -> dict[str, float | None]:
+        return {"dice": _rounded(self.dice), "hd95": _rounded(self.hd95)}
+
+
+UNKNOWN = Mean(nan, nan)
 
 
 def summarise(rows: Sequence[Row], task: Task) -> dict[str, Any]:
@@ -59,7 +63,8 @@ def summarise(rows: Sequence[Row], task: Task) -> dict[str, Any]:
     `{"modalities": [...], region: {"dice": x, "hd95": x}}`, larger subsets first, and `cases`, how many studies each of
     them was measured on; `sizes`, the means of the subsets with k modalities, and `worst`, both by k as text.
 
-    `aurc` is None where no study has all of the task's modalities: the curve then lacks its beginning.
+    A region that no reference knows has None for every figure. `aurc` is also None where no study has all of the task's
+    modalities: the curve then lacks its beginning.
 
     Raises:
         ValueError: no rows.
@@ -67,17 +72,17 @@ def summarise(rows: Sequence[Row], task: Task) -> dict[str, Any]:
     if not rows:
         raise ValueError("there is nothing to summarise, expected at least one row")
     regions = list(task.regions)
-    means = _means(rows)
-    chosen = sorted({s for s, _ in means}, key=lambda s: (-subsets.size(s), s))
+    chosen = sorted({r.subset for r in rows}, key=lambda s: (-subsets.size(s), s))
+    means = {(s, g): UNKNOWN for s in chosen for g in regions} | _means(rows)
     sizes = _by_size(means, chosen, regions)
     overall = {g: _mean([means[s, g] for s in chosen]) for g in regions}
     curves = {g: [size[g].dice for size in sizes.values()] for g in regions}
     whole = len(task.modalities) in sizes
     counts = Counter(s for _, s in {(r.case, r.subset) for r in rows})
     return {
-        "average": {g: round(overall[g].dice, 4) for g in regions},
-        "aurc": {g: round(aurc(curves[g]), 4) if whole else None for g in regions},
-        "average_hd95": {g: round(overall[g].hd95, 4) for g in regions},
+        "average": {g: _rounded(overall[g].dice) for g in regions},
+        "aurc": {g: _rounded(aurc(curves[g])) if whole else None for g in regions},
+        "average_hd95": {g: _rounded(overall[g].hd95) for g in regions},
         "worsening": {g: worsening(_of(rows, g)) for g in regions},
         "worsening_steps": {g: worsening_steps(_of(rows, g)) for g in regions},
         "subsets": [{"modalities": _names(s, task), **{g: means[s, g].rounded() for g in regions}} for s in chosen],
@@ -139,7 +144,7 @@ def _by_size(
 
 
 def _worst(means: Mapping[tuple[int, str], Mean], chosen: Sequence[int], task: Task) -> dict[str, dict[str, Any]]:
-    scores = {s: fmean(means[s, g].dice for g in task.regions) for s in chosen}
+    scores = {s: _mean([means[s, g] for g in task.regions]).dice for s in chosen}
     worst: dict[str, dict[str, Any]] = {}
     for k in dict.fromkeys(map(subsets.size, chosen)):
         subset = min((s for s in chosen if subsets.size(s) == k), key=lambda s: scores[s])
@@ -148,7 +153,13 @@ def _worst(means: Mapping[tuple[int, str], Mean], chosen: Sequence[int], task: T
 
 
 def _mean(values: Sequence[Mean]) -> Mean:
-    return Mean(fmean(v.dice for v in values), fmean(v.hd95 for v in values))
+    """The mean of those that are known."""
+    known = [v for v in values if not isnan(v.dice)]
+    return Mean(fmean(v.dice for v in known), fmean(v.hd95 for v in known)) if known else UNKNOWN
+
+
+def _rounded(value: float) -> float | None:
+    return None if isnan(value) else round(value, 4)
 
 
 def _of(rows: Iterable[Row], region: str) -> list[Row]:

@@ -48,7 +48,7 @@ def figures(summary: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float | 
     return found
 
 
-def averages(summary: Mapping[str, Any], task: Task) -> dict[str, dict[str, float]]:
+def averages(summary: Mapping[str, Any], task: Task) -> dict[str, dict[str, float | None]]:
     """The averages over the subsets in the form that subsets and sizes have."""
     return {g: {"dice": summary["average"][g], "hd95": summary["average_hd95"][g]} for g in task.regions}
 
@@ -58,5 +58,9 @@ def number(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.3f}"
 
 
-def _cells(entry: Mapping[str, Mapping[str, float]], task: Task) -> str:
-    return " | ".join(f"{entry[g]['dice']:.3f} ({entry[g]['hd95']:.1f})" for g in task.regions)
+def _cells(entry: Mapping[str, Mapping[str, float | None]], task: Task) -> str:
+    return " | ".join(_cell(**entry[g]) for g in task.regions)
+
+
+def _cell(dice: float | None, hd95: float | None) -> str:
+    return "n/a" if dice is None or hd95 is None else f"{dice:.3f} ({hd95:.1f})"

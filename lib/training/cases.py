@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -73,8 +74,27 @@ def load_case(
     )
 
 
+class Sample(Protocol):
+    """What crops are taken from: a `Case`, or one that is made from it (`lib.training.healthy`)."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def volumes(self) -> Tensor: ...
+    @property
+    def label(self) -> Tensor: ...
+    @property
+    def available(self) -> int: ...
+    @property
+    def present(self) -> Tensor: ...
+    @property
+    def tumour(self) -> Tensor: ...
+    @property
+    def drawn(self) -> Tensor: ...
+
+
 def crop(
-    case: Case,
+    case: Sample,
     *,
     patch: int | Sequence[int],
     tumour_share: float,
@@ -91,10 +111,11 @@ def crop(
     edges = torch.tensor([patch] * 3 if isinstance(patch, int) else list(patch))
     centre = _centre(case, edges, _aimed_at(case, tumour_share, generator), generator)
     grid = _sampling_grid(centre, edges, augment, generator)
-    margin = _bounding_box(grid, case.label.shape)
-    local = _to_local(grid, case.label.shape, margin)
+    whole = case.label
+    margin = _bounding_box(grid, whole.shape)
+    local = _to_local(grid, whole.shape, margin)
     volumes = case.volumes[(slice(None), *margin)].float()
-    label = case.label[margin].float()
+    label = whole[margin].float()
     sampled = F.grid_sample(volumes[None], local[None], mode="bilinear", padding_mode="zeros", align_corners=True)[0]
     labels = F.grid_sample(label[None, None], local[None], mode="nearest", padding_mode="zeros", align_corners=True)
     if augment:
@@ -103,13 +124,13 @@ def crop(
 
 
 def batches(
-    cases: Sequence[Case],
+    cases: Sequence[Sample],
     *,
     steps: int,
     batch: int,
     generator: torch.Generator,
     weights: Sequence[float] | None = None,
-) -> list[list[Case]]:
+) -> list[list[Sample]]:
     """`steps` batches, each of studies with the same modalities available (they share one encoder pass).
 
     Args:
@@ -127,7 +148,7 @@ def batches(
     return chosen
 
 
-def _aimed_at(case: Case, tumour_share: float, generator: torch.Generator) -> Tensor:
+def _aimed_at(case: Sample, tumour_share: float, generator: torch.Generator) -> Tensor:
     """Tumour voxels (K, 3) of which one is to be near the crop's centre; none for a crop anywhere."""
     if not len(case.tumour) or float(torch.rand((), generator=generator)) >= tumour_share:
         return case.tumour[:0]
@@ -136,7 +157,7 @@ def _aimed_at(case: Case, tumour_share: float, generator: torch.Generator) -> Te
     return case.tumour[values == found[torch.randint(len(found), (1,), generator=generator)]]
 
 
-def _centre(case: Case, edges: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
+def _centre(case: Sample, edges: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
     """Voxel coordinates (3,) of the crop's centre, kept so that the crop stays inside the box where it can."""
     shape = torch.tensor(case.label.shape, dtype=torch.float32)
     if len(targets):

@@ -14,7 +14,7 @@ from lib.ccsd.network import CCSDNetwork
 from lib.errors import InputError
 from lib.evaluation.predict import WindowConfig
 from lib.evaluation.subsets15 import dice_by_subset, mean_over
-from lib.training.cases import Case, batches
+from lib.training.cases import Case, Sample, batches
 from lib.training.config import TrainConfig
 from lib.training.processes import SINGLE, Processes
 from lib.training.run import Run
@@ -50,7 +50,7 @@ class Epoch:
 
 def train(
     network: CCSDNetwork,
-    cases: Sequence[Case],
+    cases: Sequence[Sample],
     validation: Sequence[Case],
     config: TrainConfig,
     *,

@@ -15,7 +15,7 @@ from lib.ccsd import subsets
 from lib.ccsd.losses import LossConfig, objective
 from lib.ccsd.network import CCSDNetwork
 from lib.errors import InputError
-from lib.training.cases import Case, crop
+from lib.training.cases import Sample, crop
 from lib.training.config import TrainConfig
 from lib.training.processes import SINGLE, Processes
 
@@ -59,7 +59,7 @@ class Run:
         for name in ("patch", "large_patch", "brain_patch"):
             edges = getattr(config, name)
             if any(edge % network.divisor for edge in ([edges] if isinstance(edges, int) else edges)):
-                raise InputError(f"{name} is {edges} voxels, expected multiples of {network.divisor}")
+                raise InputError(f"{name} is {edges} voxels, expected a multiple of {network.divisor}")
         self.config = config
         self.device = device
         self.processes = processes
@@ -125,7 +125,7 @@ class Run:
         self.generator.set_state(state["generators"][self.processes.rank])
         self.done, self.epoch, self._seconds_before = state["done"], state["epoch"], state["seconds"]
 
-    def step(self, studies: Sequence[Case]) -> dict[str, float]:
+    def step(self, studies: Sequence[Sample]) -> dict[str, float]:
         """One optimiser step on crops of `studies`, which have the same modalities; the loss terms."""
         config, progress = self.config, self.progress
         self._set_learning_rate(progress)
@@ -158,7 +158,7 @@ class Run:
         large = config.large_share and float(torch.rand((), generator=self.generator)) < config.large_share
         return config.large_patch if large else config.patch
 
-    def _crops(self, studies: Sequence[Case], progress: float) -> tuple[Tensor, Tensor]:
+    def _crops(self, studies: Sequence[Sample], progress: float) -> tuple[Tensor, Tensor]:
         """(B, N, p, q, r) volumes and (B, R, p, q, r) regions, on the device; the size is the same for the batch."""
         config = self.config
         patch = self._patch(progress)

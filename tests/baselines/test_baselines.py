@@ -47,7 +47,7 @@ def test_all_arms_train_and_are_measured_and_what_is_done_is_not_done_again(phan
         write_phantom(phantom, tmp_path / folder / name, name)
     out = tmp_path / "out"
     command = [sys.executable, str(REPOSITORY / "scripts" / "compare_baselines.py")]
-    command += ["--data", str(tmp_path / "train"), "--also", str(tmp_path / "also"), "--test", str(tmp_path / "check")]
+    command += ["--data", str(tmp_path / "train"), "--data", str(tmp_path / "also"), "--test", str(tmp_path / "check")]
     command += ["--out", str(out), "--threads", "1", "--set", "preset=tiny"]
     command += ["train.max_epochs=1", "train.steps=2", "train.patch=32"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)

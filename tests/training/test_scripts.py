@@ -136,11 +136,11 @@ def test_gradients_of_two_processes_equal_those_of_one(tmp_path: Path) -> None:
 
 def test_made_studies_are_mixed_in_with_a_share_of_the_crops(studies: Path, phantom: Phantom, tmp_path: Path) -> None:
     write_phantom(phantom, tmp_path / "made", "made-1")
-    also = ("--also", str(tmp_path / "made"))
-    done = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=(*also, "--also-share", "0.7")))
+    made = str(tmp_path / "made")
+    done = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=("--data", f"{made}:0.7")))
     assert done.returncode == 0, done.stderr
     notes = torch.load(tmp_path / "w.pt", weights_only=True)["notes"]
     assert notes["cases"] == ["a", "b", "made-1"]
-    wrong = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=(*also, "--also-share", "1")))
+    wrong = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=("--data", f"{made}:1")))
     assert wrong.returncode != 0
-    assert wrong.stderr.strip().endswith("error: the share of the other studies is 1.0, expected between 0 and 1")
+    assert wrong.stderr.strip().endswith(f"error: --data {made}:1: the share is 1, expected between 0 and 1")

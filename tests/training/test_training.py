@@ -12,7 +12,7 @@ from lib.ccsd.task import BRATS
 from lib.errors import InputError
 from lib.publishing import checkpoint
 from lib.studies.study import study_of
-from lib.training.cases import Case, batches, crop, load_case
+from lib.training.cases import Case, _aimed_at, batches, crop, load_case
 from lib.training.config import TrainConfig
 from lib.training.loop import Epoch, describe, train
 from lib.training.run import DivergedError, Run
@@ -109,6 +109,30 @@ def test_a_plain_crop_of_the_whole_case_is_the_case(case: Case) -> None:
     volumes, label = crop(case, patch=edge, tumour_share=0.0, augment=False, generator=torch.Generator())
     assert torch.equal(label, case.label.long())
     assert torch.allclose(volumes, case.volumes.float(), atol=1e-3)
+
+
+def test_crops_may_have_the_form_of_a_brain(case: Case) -> None:
+    volumes, label = crop(case, patch=(16, 24, 8), tumour_share=1, augment=True, generator=torch.Generator())
+    assert volumes.shape == (4, 16, 24, 8)
+    assert label.shape == (16, 24, 8)
+
+
+def test_crops_at_the_end_of_a_run_are_as_large_as_a_brain(case: Case) -> None:
+    config = TrainConfig(max_epochs=1, steps=4, patch=16, brain_patch=(24, 16, 16), brain_share=0.5)
+    run = Run(tiny(), config, device=CPU)
+    shapes = []
+    run.objective.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0].shape[2:])))
+    for _ in range(4):
+        run.step([case])
+    assert shapes == [(16, 16, 16), (16, 16, 16), (24, 16, 16), (24, 16, 16)]
+
+
+def test_tumour_crops_are_centred_on_each_label_as_often_as_on_the_others(case: Case) -> None:
+    generator = torch.Generator().manual_seed(0)
+    targets = [_aimed_at(case, 1.0, generator) for _ in range(300)]
+    values = [int(case.label[tuple(t[0].long())]) for t in targets]
+    assert {v for v in values} == {1, 2, 3}
+    assert min(values.count(v) for v in (1, 2, 3)) > 60
 
 
 def test_batches_never_mix_studies_with_different_modalities(case: Case) -> None:
