@@ -49,7 +49,7 @@ def as_json(study: Study) -> dict[str, Any]:
     return {
         "id": study.id,
         "modalities": {
-            m: {"source": s.name, "id": _id(s), "rule": s.rule, "files": len(s.series or (s.path,))}
+            m: {"source": s.name, "id": _id(s), "rule": s.rule, "files": len(set(s.series or (s.path,)))}
             for m, s in study.sources.items()
         },
         "label": study.label.name if study.label else None,

@@ -30,10 +30,9 @@ from lib.dicom_seg.write import Author, make_seg
 from lib.errors import InputError, NotFoundError, ServerAwayError
 from lib.files import remove_leftovers, writing
 from lib.studies.dicom import KEYWORDS, dicom_files
-from lib.studies.dicom_volume import read_series, series_grid
 from lib.studies.sources import Source
 from lib.studies.study import Study, study_of, survey
-from lib.studies.volumes import Grid, Volume, read_values, write_volume
+from lib.studies.volumes import Grid, Volume, read_source, read_values, source_grid, write_volume
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -113,7 +112,7 @@ class DICOMwebStudies(StudyDatastore):
         folder = self._headers(image_id).parent
         if not path.is_file():
             self._fetch([folder])
-            volume = read_series(dicom_files(folder), f"series {image_id}")
+            volume = read_source(self._volume_of(image_id))
             write_volume(path, volume.data, volume.grid)
         return str(path)
 
@@ -166,7 +165,8 @@ class DICOMwebStudies(StudyDatastore):
             self._fetch([folder])
             label = read_values(Path(self.get_label_uri(image_id, FINAL)), self._grid(image_id)).astype(np.uint8)
             author = Author("MANUAL", VERSION, f"{self._task.name}, label of a user")
-            seg = make_seg(label, dicom_files(folder), self._task, author)
+            source = self._volume_of(image_id)
+            seg = make_seg(label, source.series or (), self._task, author, frames=source.frames)
             self._segs.mark(str(seg.SeriesInstanceUID), f"is the label of {image_id}, stored from here")
             self._ask(self._client.store_instances, [seg])
         except InputError as error:
@@ -206,7 +206,14 @@ class DICOMwebStudies(StudyDatastore):
         return list(super().list_images())
 
     def _grid(self, image_id: str) -> Grid:
-        return series_grid(dicom_files(self._headers(image_id).parent), f"series {image_id}")
+        return source_grid(self._volume_of(image_id))
+
+    def _volume_of(self, image_id: str) -> Source:
+        """The volume of a series that is used. Raises NotFoundError: it holds no image."""
+        source = self._of_series(image_id)
+        if source is None or source.series is None:
+            raise NotFoundError(f"series {image_id} has no images")
+        return source
 
     def _headers(self, image_id: str) -> Path:
         """Headers of every series of the study of `image_id`, as far as they are not there; a file of that series."""

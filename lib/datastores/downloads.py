@@ -10,13 +10,14 @@ from pathlib import Path
 from lib.errors import InputError
 from lib.studies import names
 from lib.studies.content import is_as_named
-from lib.studies.dicom_volume import read_series
-from lib.studies.volumes import Volume, read_volume, write_volume
+from lib.studies.sources import Source
+from lib.studies.volumes import Volume, read_source, read_volume, write_volume
 
 
-def of_series(image_id: str, files: Sequence[Path], kept: Path) -> Path:
-    """A DICOM series as NIfTI, in the folder `kept`. Raises InputError: it is no volume."""
-    return _made(kept / f"{image_id}.nii.gz", files, partial(read_series, files, f"series {image_id}"))
+def of_series(image_id: str, source: Source, kept: Path) -> Path:
+    """A volume of a DICOM series as NIfTI, in the folder `kept`. Raises InputError: it is no volume."""
+    files = list(dict.fromkeys(source.series or ()))
+    return _made(kept / f"{image_id}.nii.gz", files, partial(read_source, source))
 
 
 def of_file(image_id: str, file: Path, kept: Path) -> Path:

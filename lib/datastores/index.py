@@ -18,7 +18,6 @@ from lib.datastores import unfinished
 from lib.datastores.groups import Groups, grouped, study_of_entry
 from lib.files import flush, remove_leftovers, replacing
 from lib.studies import names
-from lib.studies.dicom import dicom_files, group_series
 from lib.studies.sources import Source
 from lib.studies.study import Study, survey
 
@@ -119,14 +118,6 @@ class StudyIndex(LocalDatastore):
 
     def _is_there(self, image_id: str) -> bool:
         return os.path.isfile(f"{self._datastore_path}/{self._datastore.objects[image_id].image.info.get('file', '')}")
-
-    def _series_files(self, image_id: str) -> list[Path]:
-        """The files of a DICOM series, in any order; none for other images."""
-        entry = self._datastore.objects.get(image_id)
-        if entry is None or not entry.image.info.get("series"):
-            return []
-        series = group_series(dicom_files((self._root / entry.image.info["file"]).parent))
-        return [piece.path for one in series if one.uid == image_id for piece in one.slices]
 
     def _add(self, file: str, *, series: str) -> ImageLabelModel | None:
         """The entry of a new image; None if it has gone since it was found."""

@@ -28,11 +28,19 @@ from lib.datastores.index import StudyIndex
 from lib.errors import InputError, NotFoundError
 from lib.files import replacing
 from lib.studies import names
-from lib.studies.dicom_volume import series_grid
 from lib.studies.labels import listed_values, read_label
 from lib.studies.sources import Source
 from lib.studies.study import Study, survey
-from lib.studies.volumes import Grid, Volume, read_grid, read_source, read_stack_grid, read_volume, write_volume
+from lib.studies.volumes import (
+    Grid,
+    Volume,
+    read_grid,
+    read_source,
+    read_stack_grid,
+    read_volume,
+    source_grid,
+    write_volume,
+)
 
 FINAL = "final"  # the tag of labels that somebody is done with
 IMAGE_ID = re.compile(r"(?!\.)[^/\\\x00-\x1f]{1,150}")
@@ -63,9 +71,9 @@ class StudyDatastore(StudyIndex):
 
     def get_image_uri(self, image_id: str) -> str:
         self._refresh_if_unknown(image_id)
-        files = self._series_files(image_id)
-        if files:
-            return str(downloads.of_series(image_id, files, self._root / ".ccsd"))
+        source = self._volume_of_series(image_id)
+        if source is not None:
+            return str(downloads.of_series(image_id, source, self._root / ".ccsd"))
         own = self.study_image(image_id)
         return str(downloads.of_file(image_id, Path(own), self._root / ".ccsd")) if own else ""
 
@@ -217,12 +225,22 @@ class StudyDatastore(StudyIndex):
         files = {i: Path(super(StudyDatastore, self).get_label_uri(i, tag)) for i in sisters}
         return next((i for i, file in files.items() if read_grid(file).matches(grid)), image_id)
 
+    def _volume_of_series(self, image_id: str) -> Source | None:
+        """The volume of a DICOM series that is used, else its first; None for other images."""
+        entry = self._datastore.objects.get(image_id)
+        if entry is None or not entry.image.info.get("series"):
+            return None
+        return self._of_series(image_id)
+
+    def _of_series(self, uid: str) -> Source | None:
+        study = self.study(uid)
+        left_out = (o.source for o in (*study.spare, *study.unknown, *study.refused))
+        return next((s for s in (*study.sources.values(), *left_out) if s.uid == uid), None)
+
     def _grid(self, image_id: str) -> Grid:
         """Where the image's voxels are, from its header. Raises InputError where they make up no volume."""
-        files = self._series_files(image_id)
-        if files:
-            return series_grid(files, f"series {image_id}")
-        return read_stack_grid(Path(self.study_image(image_id)))[0]
+        source = self._volume_of_series(image_id)
+        return source_grid(source) if source else read_stack_grid(Path(self.study_image(image_id)))[0]
 
     def get_image_info(self, image_id: str) -> dict[str, Any]:
         path = self.get_image_uri(image_id)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import highdicom as hd
 import numpy as np
@@ -22,8 +22,7 @@ from skimage.color import rgb2lab
 from lib.ccsd.task import Task
 from lib.dicom_seg.codes import ABNORMAL, Meaning, meanings
 from lib.errors import InputError
-from lib.studies.dicom import read_slice
-from lib.studies.dicom_volume import order_by_position
+from lib.studies.dicom_volume import Layout, layout_of, slices_of
 
 MANUFACTURER = "CCSD for MONAI Label"
 SERIES_NUMBER = 9000  # behind the scanner's own
@@ -50,25 +49,34 @@ class Author:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def make_seg(mask: NDArray[np.uint8], files: Sequence[Path], task: Task, author: Author) -> Dataset:
+def make_seg(
+    mask: NDArray[np.uint8],
+    files: Sequence[Path],
+    task: Task,
+    author: Author,
+    *,
+    frames: Sequence[int | None] | None = None,
+) -> Dataset:
     """A binary SEG whose segment numbers are the task's label values, all of them, also where one is empty.
 
     Args:
         mask: (D, H, W) on the grid that `lib.studies.dicom_volume.read_series` gives for `files`.
-        files: of one DICOM series, in any order, with their whole headers.
+        files: of one DICOM series, in any order, with their whole headers; frames: which frame of each, of a
+            multi-frame image.
 
     Raises:
         InputError: a file without FrameOfReferenceUID, to which a segmentation must refer.
     """
-    pieces = order_by_position([read_slice(file) for file in files], "the series")
-    sources = [_source(piece.path) for piece in pieces]
-    frames = np.ascontiguousarray(mask.transpose(2, 1, 0))  # (slices, rows, columns)
+    layout = layout_of(slices_of(files, frames), "the series")
+    sources = [_source(path) for path in dict.fromkeys(piece.path for piece in layout.slices)]
+    planes = layout.on_slices(mask)  # (slices, rows, columns)
     segments = [_segment(number, name, task, author) for name, number in sorted(task.labels.items(), key=_by_value)]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Encoding pixel_array .* empty frames")  # an empty mask
         seg = hd.seg.Segmentation(
             source_images=sources,
-            pixel_array=frames,
+            pixel_array=planes,
+            **_places(layout),
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=segments,
             series_instance_uid=generate_uid(),
@@ -86,6 +94,20 @@ def make_seg(mask: NDArray[np.uint8], files: Sequence[Path], task: Task, author:
     for segment, meaning in zip(seg.SegmentSequence, meanings(task).values(), strict=True):
         _add_what_highdicom_does_not_take(segment, meaning)
     return seg
+
+
+def _places(layout: Layout) -> dict[str, Any]:
+    """Where the planes are, if that is not where the source's images are, one by one: frames of a multi-frame image."""
+    first = layout.slices[0]
+    if first.frame is None:
+        return {}
+    patient = hd.CoordinateSystemNames.PATIENT
+    step = float(layout.grid.spacing[2])
+    return {
+        "plane_positions": [hd.PlanePositionSequence(patient, piece.position) for piece in layout.slices],
+        "plane_orientation": hd.PlaneOrientationSequence(patient, first.orientation),
+        "pixel_measures": hd.PixelMeasuresSequence(first.spacing, step, step),
+    }
 
 
 def _by_value(item: tuple[str, int]) -> int:

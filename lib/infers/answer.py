@@ -59,7 +59,7 @@ def describe(
             "precision": str(computed_in(wanted.window, wanted.device)).removeprefix("torch."),
             "device": str(wanted.device),
         },
-        "warnings": [*untrained, *filter(None, [study.note]), *task.warnings(missing), *common.warnings],
+        "warnings": [*untrained, *_notes(study, used), *task.warnings(missing), *common.warnings],
     }
 
 
@@ -91,6 +91,12 @@ def volumes(label: NDArray[np.uint8], grid: Grid, task: Task) -> dict[str, dict[
         "volumes_ml": {region: round(float(count[list(values)].sum()), 3) for region, values in task.regions.items()},
         "parts_ml": {name: round(float(count[value]), 3) for name, value in task.labels.items()},
     }
+
+
+def _notes(study: Study, used: Iterable[str]) -> list[str]:
+    """What the user must know of how the images were found and read, once each."""
+    notes = [study.note, *(note for m in used for note in study.sources[m].notes)]
+    return list(filter(None, dict.fromkeys(notes)))
 
 
 def _voxel_ml(grid: Grid) -> float:

@@ -176,7 +176,7 @@ def _write_seg(
     if wanted.relabel:
         raise InputError("enhancing_value is not for DICOM segmentations, whose segments have names and codes")
     author = Author("AUTOMATIC", made["model"], f"CCSD {task.name} from {made['modalities']}", made)
-    seg = make_seg(label, source.series, task, author)
+    seg = make_seg(label, source.series, task, author, frames=source.frames)
     with temporary_image(DICOM_SEG) as path:
         seg.save_as(path, write_like_original=False)
     return str(path)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lib.errors import InputError
 from lib.studies import names
-from lib.studies.dicom import Series
-from lib.studies.dicom_volume import grid_of, order_by_position
+from lib.studies.dicom import Series, Slice, Unusable
+from lib.studies.dicom_volume import layout_of
 from lib.studies.grid import Grid
 from lib.studies.guess import BRAIN, Guess, combine, of_modality
 from lib.studies.names import ImageName
@@ -93,21 +93,31 @@ def of_file(path: Path, name: ImageName, modalities: Sequence[str], *, channels:
 
 def of_series(series: Series, modalities: Sequence[str]) -> Candidate:
     """The candidate that a DICOM series is."""
-    paths = tuple(s.path for s in series.slices)
-    source = Source(paths[0], series=paths, uid=series.uid, title=series.title)
+    source = _source(series, series.slices)
     tags = series.tags
     guess = guess_tags(tags) if knows_brains(modalities) else _exact(tags, modalities)
     try:
-        ordered = order_by_position(series.slices, source.name)
-        grid = grid_of(ordered, source.name)
+        layout = layout_of(series.slices, source.name)
     except InputError as error:
         return Candidate(source, guess if guess.refused else Guess(refused=clause(error, source.name)), tags=tags)
-    paths = tuple(s.path for s in ordered)
-    source = Source(paths[0], series=paths, uid=series.uid, title=series.title)
+    source, grid = _source(series, layout.slices, layout.notes), layout.grid
     if min(grid.shape) < MIN_SLICES and not guess.refused:
         guess = Guess(refused=f"only {min(grid.shape)} slices")
     protocol = f"{protocol_part(tags.description or tags.protocol)} {tags.acquisition} {tags.echo_time or 0:.0f}"
     return Candidate(source, guess, protocol=protocol, tags=tags, grid=grid)
+
+
+def _source(series: Series, slices: Sequence[Slice], notes: Sequence[str] = ()) -> Source:
+    told = (*(f"{series.title}: {note}" for note in series.notes), *notes)
+    paths, frames = tuple(s.path for s in slices), tuple(s.frame for s in slices)
+    uid, title = series.uid, series.title
+    return Source(paths[0], series=paths, frames=frames, uid=uid, title=title, also=series.also, notes=told)
+
+
+def of_unusable(file: Unusable) -> Candidate:
+    """The candidate that a file is of which no image can be made."""
+    source = Source(file.path, series=(file.path,), title=file.path.name)
+    return Candidate(source, Guess(refused=file.reason.removeprefix(file.path.name).strip()))
 
 
 def clause(error: InputError, name: str) -> str:

@@ -129,7 +129,7 @@ def _one(study: str, modality: str, rivals: Sequence[Candidate], asked: Path | N
 
 
 def _same(one: Source, other: Source) -> bool:
-    return (one.path, one.channel, one.uid) == (other.path, other.channel, other.uid)
+    return (one.path, one.channel, one.uid, one.frames) == (other.path, other.channel, other.uid, other.frames)
 
 
 def _by_name(text: str, candidates: Sequence[Candidate]) -> Source:

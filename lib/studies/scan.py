@@ -12,9 +12,10 @@ from pathlib import Path
 
 from lib.errors import InputError, NotFoundError
 from lib.studies import names
-from lib.studies.candidates import Candidate, folder_channels, knows_brains, of_file, of_series
+from lib.studies.candidates import Candidate, folder_channels, knows_brains, of_file, of_series, of_unusable
 from lib.studies.content import kind_of, told
-from lib.studies.dicom import group_series, is_dicom_file, same_study
+from lib.studies.dicom import Unusable, is_dicom_file, one_study, same_study, sort_out
+from lib.studies.dicom_parts import volumes
 from lib.studies.grouping import Bundle, bundle
 from lib.studies.layout import Files, gathered, is_of_one_modality
 
@@ -27,13 +28,14 @@ IGNORED_FOLDERS = {"labels", "labelsTr", "labelsTs"}  # MONAI Label's, and the D
 
 @dataclass(frozen=True)
 class Found:
-    """The images of one study, before any is chosen."""
+    """The images of one study, before any is chosen; `damaged`: files of which none can be read."""
 
     id: str
     folder: Path
     candidates: tuple[Candidate, ...]
     label: Path | None = None
     note: str = ""
+    damaged: bool = False
 
 
 def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()) -> list[Found]:
@@ -53,10 +55,12 @@ def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()
         subfolders[:] = [f for f in wanted if _is_to_follow(os.path.join(folder, f), root, followed)]
         place = Path(folder)
         images: list[Path] = []
-        others: list[Path] = []
         for file in sorted(files):
-            (images if names.is_image_file(file) else others).append(place / file)
-        dicom += [p for p in others if is_dicom_file(p)]
+            path = place / file
+            if is_dicom_file(path):
+                dicom.append(path)
+            elif names.is_image_file(file):
+                images.append(path)
         folders[place] = images
     places = gathered(folders) if knows_brains(modalities) else _as_named(folders)
     found = [_found(b, modalities) for f, files in places.items() for b in _bundles(f, files, modalities, channels)]
@@ -87,6 +91,7 @@ def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = 
         found = under(image, modalities, channels=channels)
         if not found:
             raise InputError(f"folder {image.name} holds no study: {_told(image)}, expected {_known()}")
+        found = [f for f in found if not f.damaged] or found
         if len(found) > 1:
             ids = listed([f.id for f in found], ", ")
             raise InputError(f"folder {image.name} holds {len(found)} studies ({ids}), expected one")
@@ -94,7 +99,7 @@ def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = 
     if not image.is_file():
         raise NotFoundError(f"image {image.name} does not exist")
     if is_dicom_file(image):
-        return next(f for f in _dicom_studies(same_study(image), modalities))
+        return _holding(image, _dicom_studies([image, *same_study(image)], modalities))
     if not names.is_image_file(image):
         _check_content(image)
     folder, files = _beside(image, modalities)
@@ -174,12 +179,29 @@ def _alone(image: Path, files: Iterable[Path], modalities: Sequence[str]) -> lis
 
 
 def _dicom_studies(paths: Sequence[Path], modalities: Sequence[str]) -> list[Found]:
+    """The studies in DICOM files. What of them is no image is told with its study, else with those in its folder, else
+    alone."""
     studies: dict[str, list[Candidate]] = defaultdict(list)
     folders: dict[str, Path] = {}
-    for series in group_series(paths):
-        studies[series.study_uid].append(of_series(series, modalities))
-        folders.setdefault(series.study_uid, series.slices[0].path.parent)
-    return [Found(uid, folders[uid], tuple(found)) for uid, found in studies.items()]
+    series, unusable = sort_out(paths)
+    for one in one_study(series):
+        studies[one.study_uid] += [of_series(v, modalities) for v in volumes(one)]
+        folders.setdefault(one.study_uid, one.folder)
+    strays: dict[Path, list[Unusable]] = defaultdict(list)
+    for file in unusable:
+        logger.warning("left out: %s", file.reason)
+        homes = [u for u in studies if u == file.study_uid] or [u for u in studies if folders[u] == file.path.parent]
+        for uid in homes:
+            studies[uid].append(of_unusable(file))
+        if not homes:
+            strays[file.path.parent].append(file)
+    found = [Found(uid, folders[uid], tuple(found)) for uid, found in studies.items()]
+    return found + [Found(f.name, f, tuple(map(of_unusable, u)), damaged=True) for f, u in strays.items()]
+
+
+def _holding(image: Path, found: Sequence[Found]) -> Found:
+    """The study with the image."""
+    return next((f for f in found if any(c.source.holds(image) for c in f.candidates)), found[0])
 
 
 def _told_apart(found: Sequence[Found], root: Path) -> list[Found]:

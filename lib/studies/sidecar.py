@@ -53,6 +53,7 @@ def _tags(content: Mapping[str, Any]) -> Tags:
         items = value if isinstance(value, list) else str(value).replace("\\", "_").split("_") if value else []
         return tuple(str(v).strip() for v in items)
 
+    order = number("SeriesNumber")
     agent = text("ContrastBolusIngredient", "ContrastBolusAgent") or None
     return Tags(
         image_type=tuple(str(v) for v in _list(content.get("ImageType"))),
@@ -69,6 +70,7 @@ def _tags(content: Mapping[str, Any]) -> Tags:
         agent=agent,
         study_text=text("StudyDescription", "ProcedureStepDescription"),
         acquired=clock_seconds(text("AcquisitionTime", "AcquisitionDateTime")),
+        number=None if order is None else int(order),
     )
 
 

@@ -13,18 +13,24 @@ class Source:
     Attributes:
         path: the file; of a DICOM series its first slice by position.
         channel: which one of a 4D file, counted from 0 (None: the file is 3D).
-        series: the files of a DICOM series in the order of their positions (None: no DICOM).
+        series: the files of a DICOM series in the order of their positions (None: no DICOM), and
+        frames: of each, which of its frames (None: it has one).
         rule: the evidence, in words for the user.
         uid: SeriesInstanceUID (0020,000E) of a DICOM series.
         title: how a person knows a DICOM series, `series 401 T2W_TSE_TRA`.
+        also: other files of a DICOM series that show the same and are not read.
+        notes: what the user must know of how it is read, as sentences.
     """
 
     path: Path
     channel: int | None = None
     series: tuple[Path, ...] | None = None
+    frames: tuple[int | None, ...] | None = None
     rule: str = ""
     uid: str = ""
     title: str = ""
+    also: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -35,7 +41,7 @@ class Source:
 
     def holds(self, path: Path) -> bool:
         """Whether `path` is this source's file or, of a series, one of its files."""
-        return path == self.path or (self.series is not None and path in self.series)
+        return path == self.path or path in self.also or (self.series is not None and path in self.series)
 
 
 @dataclass(frozen=True)

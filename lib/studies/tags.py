@@ -41,6 +41,7 @@ class Tags:
         dose: ContrastBolusVolume in mL, where stated.
         study_text: StudyDescription and RequestedProcedureDescription.
         acquired: when the acquisition began, in seconds of one clock for all series of a study.
+        number: SeriesNumber (0020,0011); scanners count in the order of acquisition.
     """
 
     image_type: tuple[str, ...] = ()
@@ -60,6 +61,7 @@ class Tags:
     angio: bool = False
     study_text: str = ""
     acquired: float | None = None
+    number: int | None = None
 
     def times(self) -> str:
         """For messages: `TR 6000, TE 120, TI 2000 ms`."""
@@ -185,6 +187,8 @@ def _spin_echo(tags: Tags, tr: float, te: float, ti: float | None) -> tuple[froz
     if ti is not None:
         if ti >= 1500 and tr >= 4000 and te >= 60:
             return frozenset({FLAIR}), FLAIR
+        if ti >= 1500 and tr >= 4000 and te <= 40:
+            return frozenset(), "the early echo of a FLAIR, proton density"
         if 80 <= ti <= 300 and tr >= 2000:
             return frozenset(), "a fat- or short-TI inversion image"
         if 400 <= ti <= 1300 and te <= 50 and tr <= 4000:

@@ -108,7 +108,7 @@ def source_grid(source: Source) -> Grid:
         InputError: it cannot be read, or is no regular 3D image.
     """
     if source.series is not None:
-        return series_grid(source.series, source.name)
+        return series_grid(source.series, source.name, source.frames)
     return read_grid(source.path) if source.channel is None else read_stack_grid(source.path)[0]
 
 
@@ -119,7 +119,7 @@ def read_source(source: Source) -> Volume:
         InputError: it cannot be read, or its values are not those of an MR image.
     """
     if source.series is not None:
-        return _usable(read_series(source.series, source.name), source.name)
+        return _usable(read_series(source.series, source.name, source.frames), source.name)
     return read_volume(source.path, source.channel)
 
 

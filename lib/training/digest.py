@@ -13,7 +13,9 @@ def digest_of(study: Study, label: Path, *, extra: str = "") -> str:
     digest = hashlib.sha256(extra.encode())
     for modality, source in sorted(study.sources.items()):
         digest.update(f"{modality} {source.channel}".encode())
-        for file in source.series or (source.path,):
+        if source.frames and any(source.frames):
+            digest.update(f"{source.frames}".encode())
+        for file in dict.fromkeys(source.series or (source.path,)):
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     digest.update(label.read_bytes())

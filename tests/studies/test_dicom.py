@@ -70,17 +70,16 @@ def test_slices_lie_where_their_positions_say_and_values_are_rescaled(tmp_path: 
 @pytest.mark.parametrize(
     ("made", "sentence"),
     [
-        (Made(some_data(), without=[3]), "apart, about 1 slices are missing"),
-        (Made(some_data(), step=(0.0, 1.5, 3.0)), "sheared by 10.5 mm .a tilted gantry."),
+        (Made(some_data(), without=[3, 4, 5]), "apart, about 3 slices are missing"),
         (Made(some_data(), step=(0.0, 0.0, 0.0)), "7 slices at the place of another"),
-        (Made(some_data(), tags={"NumberOfFrames": 3}), "enhanced multi-frame"),
+        (Made(some_data(), tags={"NumberOfFrames": 3}), "several frames that do not say where they lie"),
         (Made(some_data(), tags={"Modality": "CT"}), "of modality CT, expected MR"),
         (Made(some_data((10, 12, 1))), "has 1 slice, expected a volume"),
         (Made(some_data(), tags={"PixelSpacing": [0.0, 1.0]}), "without position, orientation or spacing"),
         (Made(some_data(), orientation=(1.0, 0.0, 0.0, 0.8, 0.6, 0.0)), "no pair of unit vectors"),
         (Made(some_data(), tags={"Rows": 30000, "Columns": 30000}), "declares shape"),
     ],
-    ids=["gap", "gantry", "double", "frames", "CT", "single", "spacing", "skewed", "huge"],
+    ids=["gap", "double", "frames", "CT", "single", "spacing", "skewed", "huge"],
 )
 def test_files_that_make_up_no_volume_are_refused_with_one_sentence(tmp_path: Path, made: Made, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence) as caught:
