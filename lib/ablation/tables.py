@@ -40,7 +40,9 @@ TABLES: dict[str, dict[str, Change]] = {
     },
     "distil": {
         "features": {},
+        "features, normalised": _losses(normalise=True),
         "logits": _losses(distil="logits"),
+        "logits, averaged weights teach": _losses(distil="logits", teacher="average"),
     },
     "subsets": {
         "1 subset a step": {},

@@ -44,6 +44,17 @@ def divergence(teacher: Tensor, student: Tensor, tau: float) -> Tensor:
     return (log_p.exp() * (log_p - log_q)).sum(dim=1).mean() * tau**2
 
 
+def normalised_divergence(teacher: Tensor, student: Tensor, tau: float) -> Tensor:
+    """`divergence` of features whose channels were brought to zero mean and unit deviation over locations first: a
+    softmax over channels of plain features is decided by the few whose values are large."""
+    return divergence(_normalised(teacher), _normalised(student), tau)
+
+
+def _normalised(z: Tensor) -> Tensor:
+    deviation, mean = torch.std_mean(z, dim=(2, 3, 4), keepdim=True, correction=0)
+    return (z - mean) / (deviation + 1e-5)
+
+
 def region_divergence(teacher: Tensor, student: Tensor, tau: float) -> Tensor:
     """`divergence` for region logits (B, R, D, H, W): regions overlap, so each is a two-class distribution of its own
     (a softmax over regions would not see a shift that all of them share); mean over B, R and locations."""
@@ -60,6 +71,7 @@ def hmsd(
     available: int,
     *,
     tau: float,
+    teacher: Tensor | None = None,
     per_level: int | None = None,
     generator: torch.Generator | None = None,
     diverge: Divergence = divergence,
@@ -69,10 +81,11 @@ def hmsd(
     Zero when only one modality is available.
 
     Args:
+        teacher: what teaches in the place of z[available].
         per_level: at most this many subsets of each size, drawn uniformly by `generator` (None: all of them). The
             expectation over the draw is the value with all of them.
     """
-    teacher = z[available]
+    teacher = z[available] if teacher is None else teacher
     levels = []
     for k in range(1, subsets.size(available)):
         chosen = _level(available, k, per_level, generator)

@@ -16,6 +16,7 @@ from lib.ccsd.distillation import Lazy
 from lib.ccsd.network import CCSDNetwork, FeatureKind, Features
 
 _DISTIL = Literal["features", "logits"]
+_TEACHER = Literal["own", "average"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class LossConfig:
         warm_up: share of the training over which both weights grow linearly from 0.
         distil: "features" or "logits" (METHOD: table 4's text and "ours").
         feature: which features are distilled: "fused", "shared" or "specific" (table 4).
+        normalise: features are brought to zero mean and unit deviation, each channel of a study by itself, before the
+            softmax over channels, so that channels of large values do not decide alone.
+        teacher: whose full set teaches in HMSD: the network's "own", or that of its moving "average" (logits only).
         distilled_scales: how many of the deepest scales are distilled (their mean).
         path: which modality DMCD removes first: the "most" critical, the "least" or a "random" one (table 5).
         per_level: HMSD draws at most this many subsets of each size (0: all); for large N.
@@ -41,6 +45,8 @@ class LossConfig:
     warm_up: float = 0.1
     distil: _DISTIL = "features"
     feature: FeatureKind = "fused"
+    normalise: bool = False
+    teacher: _TEACHER = "own"
     distilled_scales: int = 2
     path: distillation.Path = "most"
     per_level: int = 0
@@ -57,10 +63,13 @@ class LossConfig:
         for name in ("distilled_scales", "subsets_per_step"):
             if getattr(self, name) < 1:
                 raise ValueError(f"losses: {name} must be at least 1, found {getattr(self, name)}")
-        for name, kind in (("distil", _DISTIL), ("feature", FeatureKind), ("path", distillation.Path)):
+        kinds = {"distil": _DISTIL, "feature": FeatureKind, "path": distillation.Path, "teacher": _TEACHER}
+        for name, kind in kinds.items():
             if getattr(self, name) not in get_args(kind):
                 expected = ", ".join(get_args(kind))
                 raise ValueError(f"losses: {name} must be one of {expected}, found {getattr(self, name)!r}")
+        if self.teacher == "average" and self.distil != "logits":
+            raise ValueError(f"losses: teacher average goes with distil logits, found distil {self.distil}")
 
 
 def segmentation(logits: Tensor, regions: Tensor, drawn: Tensor | None = None) -> Tensor:
@@ -99,16 +108,22 @@ def classification(network: CCSDNetwork, features: Features) -> Tensor:
 
 
 def compositional(
-    network: CCSDNetwork, features: Features, logits: Lazy, config: LossConfig, generator: torch.Generator
+    network: CCSDNetwork,
+    features: Features,
+    logits: Lazy,
+    config: LossConfig,
+    generator: torch.Generator,
+    teacher: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(HMSD, DMCD) over the lattice of what is available: on logits, or on features as a mean over the deepest scales.
 
     Args:
         logits: subset -> (B, R, D, H, W); what the segmentation loss decoded is not decoded again.
+        teacher: (B, R, D, H, W), logits of the full set that teach in HMSD (None: the network's own).
     """
     scales = range(len(network.config.widths))[-config.distilled_scales :]
     stacks = [Lazy(partial(network.fuse, features, scale=s, kind=config.feature)) for s in scales]
-    diverge = distillation.divergence if config.distil == "features" else distillation.region_divergence
+    diverge = _divergence(config)
     zero = features.shared[-1][subsets.members(features.available)[0]].new_zeros(())
     hmsd, dmcd = [zero], [zero]
     for z in stacks if config.distil == "features" else [logits]:
@@ -118,6 +133,7 @@ def compositional(
                     z,
                     features.available,
                     tau=config.tau,
+                    teacher=teacher,
                     per_level=config.per_level or None,
                     generator=generator,
                     diverge=diverge,
@@ -138,6 +154,12 @@ def compositional(
     return _mean(hmsd), _mean(dmcd)
 
 
+def _divergence(config: LossConfig) -> distillation.Divergence:
+    if config.distil == "logits":
+        return distillation.region_divergence
+    return distillation.normalised_divergence if config.normalise else distillation.divergence
+
+
 def _mean(terms: list[Tensor]) -> Tensor:
     """Mean of all but the leading zero, which stands alone where a term is switched off."""
     return torch.stack(terms[1:]).mean() if len(terms) > 1 else terms[0]
@@ -153,6 +175,7 @@ def objective(
     progress: float,
     generator: torch.Generator,
     drawn: Tensor | None = None,
+    teacher: Tensor | None = None,
 ) -> Mapping[str, Tensor]:
     """All terms of one training step and their weighted sum under "total".
 
@@ -161,6 +184,7 @@ def objective(
         progress: share of the training that is done, for the warm-up of the distillation weights.
         generator: draws the subsets, on the CPU.
         drawn: boolean (B, R), see `segmentation`.
+        teacher: (B, R, D, H, W), see `compositional`.
     """
     features = network.encode(volumes, present)
     sampled = [subsets.sample(features.available, generator) for _ in range(config.subsets_per_step)]
@@ -175,7 +199,7 @@ def objective(
         "dmcd": off,
     }
     if config.lambda_h or config.lambda_d:
-        terms["hmsd"], terms["dmcd"] = compositional(network, features, logits, config, generator)
+        terms["hmsd"], terms["dmcd"] = compositional(network, features, logits, config, generator, teacher)
     ramp = min(1.0, progress / config.warm_up) if config.warm_up else 1.0
     weights = {
         "seg_full": 1.0,

@@ -34,7 +34,13 @@ class Objective(nn.Module):
         self.generator = generator
 
     def forward(
-        self, volumes: Tensor, regions: Tensor, drawn: Tensor, present: Tensor, progress: float
+        self,
+        volumes: Tensor,
+        regions: Tensor,
+        drawn: Tensor,
+        present: Tensor,
+        progress: float,
+        teacher: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Arguments and result as `lib.ccsd.losses.objective`."""
         terms = objective(
@@ -46,6 +52,7 @@ class Objective(nn.Module):
             progress=progress,
             generator=self.generator,
             drawn=drawn,
+            teacher=teacher,
         )
         return dict(terms)
 
@@ -135,7 +142,7 @@ class Run:
         mixed = torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
         self.network.train()
         with mixed:
-            terms = self.objective(volumes, regions, drawn, has, progress)
+            terms = self.objective(volumes, regions, drawn, has, progress, self._taught(volumes, has))
         values = dict(zip(terms, torch.stack(list(terms.values())).detach().tolist(), strict=True))
         if not math.isfinite(values["total"]):
             raise DivergedError(f"the loss became {values['total']}, training stopped and the earlier weights stay")
@@ -146,6 +153,15 @@ class Run:
         self.done += 1
         self._average(min(config.average, self.done / (self.done + 10)))
         return values
+
+    @torch.no_grad()
+    def _taught(self, volumes: Tensor, present: Tensor) -> Tensor | None:
+        """What the averaged weights make of the full set, where they are the teacher."""
+        losses = self.config.losses
+        if losses.teacher == "own" or not losses.lambda_h or int(present.sum()) < 2:
+            return None
+        logits: Tensor = self.averaged(volumes, present)
+        return logits
 
     @property
     def learning_rate(self) -> float:

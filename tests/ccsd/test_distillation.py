@@ -127,6 +127,23 @@ def test_one_modality_distils_nothing_and_gives_zero() -> None:
     assert distillation.dmcd(z, 0b010, tau=2.0, generator=generator()).item() == 0
 
 
+def test_normalised_features_do_not_see_how_large_a_channel_is() -> None:
+    torch.manual_seed(0)
+    a, b = torch.randn(1, 3, 4, 4, 4), torch.randn(1, 3, 4, 4, 4)
+    scale, shift = torch.tensor([1.0, 100.0, 0.01])[None, :, None, None, None], 5.0
+    plain = distillation.normalised_divergence(a, b, 2.0).item()
+    assert distillation.normalised_divergence(a * scale + shift, b, 2.0).item() == pytest.approx(plain, rel=1e-3)
+    assert distillation.normalised_divergence(a, a * scale, 2.0).item() == pytest.approx(0, abs=1e-5)
+    assert plain > 0.01
+
+
+def test_another_teacher_takes_the_place_of_the_full_set() -> None:
+    z = {s: column(float(s), 0.0) for s in subsets.lattice(0b11)}
+    teacher = column(0.0, 3.0)
+    expected = sum(distillation.divergence(teacher, z[s], 2.0).item() for s in (0b01, 0b10)) / 2
+    assert distillation.hmsd(z, 0b11, tau=2.0, teacher=teacher).item() == pytest.approx(expected)
+
+
 def test_the_teacher_gets_no_gradient() -> None:
     teacher, student = column(1, 2).requires_grad_(), column(3, 1).requires_grad_()
     distillation.divergence(teacher, student, 2.0).backward()

@@ -63,7 +63,14 @@ def test_distillation_starts_at_zero_weight_and_grows(network: CCSDNetwork) -> N
 
 @pytest.mark.parametrize(
     "variant",
-    [{"feature": "shared"}, {"feature": "specific"}, {"distil": "logits"}, {"path": "random"}, {"per_level": 1}],
+    [
+        {"feature": "shared"},
+        {"feature": "specific"},
+        {"distil": "logits"},
+        {"path": "random"},
+        {"per_level": 1},
+        {"normalise": True},
+    ],
 )
 def test_every_variant_gives_finite_distillation_with_gradients(
     network: CCSDNetwork, variant: dict[str, object]
@@ -121,6 +128,7 @@ def test_the_same_seed_gives_the_same_loss(network: CCSDNetwork) -> None:
         ({"tau": 0.0}, "tau must be > 0, found 0.0"),
         ({"lambda_h": -1.0}, "lambda_h must not be negative, found -1.0"),
         ({"path": "x"}, "path must be one of most, random, least, found 'x'"),
+        ({"teacher": "average"}, "teacher average goes with distil logits, found distil features"),
         ({"distil": "all"}, "distil must be one of features, logits"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lib.ccsd import subsets
+from lib.ccsd.losses import LossConfig
 from lib.ccsd.network import PRESETS, CCSDNetwork
 from lib.ccsd.task import BRATS
 from lib.errors import InputError
@@ -83,6 +84,17 @@ def test_masked_steps_see_only_some_of_the_modalities(case: Case) -> None:
     kept = [subsets.from_present(masked.mask(case.present)) for _ in range(30)]
     assert all(0 < subsets.size(k) < 4 for k in kept)
     assert len(set(kept)) > 5
+
+
+def test_the_averaged_weights_may_teach(case: Case) -> None:
+    def hmsd(teacher: str) -> list[float]:
+        losses = LossConfig(distil="logits", teacher=teacher, lambda_h=1, warm_up=0)  # type: ignore[arg-type]
+        epochs = run(case, tiny(), losses=losses, learning_rate=0.01, average=0.9, validate_every=9)
+        return [epoch.losses["hmsd"] for epoch in epochs]
+
+    own, averaged = hmsd("own"), hmsd("average")
+    assert all(0 < value < 100 for value in averaged)
+    assert own[1] != averaged[1]
 
 
 def test_a_loss_that_is_no_number_stops_the_training(case: Case) -> None:
