@@ -28,7 +28,7 @@ from lib.datastores.index import StudyIndex
 from lib.errors import InputError, NotFoundError
 from lib.files import replacing
 from lib.studies import names
-from lib.studies.labels import listed_values, read_label
+from lib.studies.labels import Drawn, read_drawn
 from lib.studies.sources import Source
 from lib.studies.study import Study, survey
 from lib.studies.volumes import (
@@ -282,32 +282,39 @@ class StudyDatastore(StudyIndex):
         """Check a label against its image and keep it, whole or not at all, with the task's values.
 
         Args:
-            label_info: `label_info` in it says what the file's values are (`lib.studies.labels.read_label`), and with
-                that which regions were drawn: of those that no segment stands for nothing is known.
+            label_info: `label_info` in it says what the file's values are, where its own header does not
+                (`lib.studies.labels.read_drawn`), and with that which regions were drawn: of those that no segment
+                stands for nothing is known. What is kept of it has `warnings` too.
 
         Raises:
             NotFoundError: no such image. InputError: unreadable, on another grid, or of unknown values.
         """
         self._refresh_if_unknown(image_id)
-        segments = label_info.get("label_info") or ()
         if image_id not in self._datastore.objects:
             raise NotFoundError(f"image {image_id} does not exist")
         if not label_tag.isidentifier():
             raise InputError(f"tag is {label_tag!r}, expected letters, digits and _")
-        values, grid = read_label(
+        label = read_drawn(
             Path(label_filename),
             known=len(self._task.labels),
             aliases=self._task.aliases,
             names=self._task.segment_names,
             reference=self._grid(image_id),
-            segments=segments,
+            segments=label_info.get("label_info") or (),
+            inner=tuple(self._task.region_labels.values()),
         )
-        listed = listed_values(segments, self._task.segment_names)
-        drawn = list(self._task.drawn(listed))
-        regions = {"regions": drawn} if listed and len(drawn) < len(self._task.regions) else {}
-        now = self._later_than_others(image_id, label_tag)
-        self._keep_label(image_id, label_tag, values, grid, {**label_info, **regions, "ts": now})
+        info = {**label_info, **self._known_of(label), "ts": self._later_than_others(image_id, label_tag)}
+        self._keep_label(image_id, label_tag, label.values, label.grid, info)
         return image_id
+
+    def _known_of(self, label: Drawn) -> dict[str, list[str]]:
+        """Which regions the label knows, unless it is all, and what its user is told."""
+        drawn, warnings = list(self._task.drawn(label.listed)), list(label.warnings)
+        if not label.listed or len(drawn) == len(self._task.regions):
+            return {"warnings": warnings} if warnings else {}
+        others = ", ".join(region for region in self._task.regions if region not in drawn)
+        told = f"the label knows {', '.join(drawn)} alone: no segment stands for {others}"
+        return {"regions": drawn, "warnings": [*warnings, told]}
 
     def _later_than_others(self, image_id: str, tag: str) -> int:
         """Now, in s since 1970, but after all labels of the study: the last one saved is the newest, also within one

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from lib.ccsd.task import Task
-from lib.dicom_seg.read import is_automatic, read_seg, referenced_series
+from lib.dicom_seg.read import is_automatic, known_regions, read_seg, referenced_series
 from lib.errors import InputError, ServerAwayError
 from lib.files import replacing
 from lib.studies.grid import Grid
@@ -84,7 +84,9 @@ class SegLabels:
             if saved <= self._newest(image):
                 return f"is not newer than the label of {image}"
             label = read_seg(seg, grid, self._task)
-            self._keep(image, label, grid, {"dicom_seg": str(seg.SOPInstanceUID), "ts": saved})
+            known = known_regions(seg, self._task)
+            regions = {"regions": known} if len(known) < len(self._task.regions) else {}
+            self._keep(image, label, grid, {"dicom_seg": str(seg.SOPInstanceUID), "ts": saved, **regions})
             return f"is the label of {image}"
         return "has no instances"
 

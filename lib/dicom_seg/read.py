@@ -15,7 +15,7 @@ from lib.dicom_seg.codes import value_of
 from lib.errors import GridMismatchError, InputError
 from lib.studies.dicom_volume import LPS_TO_RAS
 from lib.studies.grid import Grid
-from lib.studies.labels import plain_name
+from lib.studies.segment_names import value_of_name
 
 logger = logging.getLogger(__name__)
 
@@ -57,13 +57,17 @@ def read_seg(seg: Dataset, grid: Grid, task: Task) -> NDArray[np.uint8]:
     return label
 
 
+def known_regions(seg: Dataset, task: Task) -> list[str]:
+    """The regions that its segments tell of. Raises InputError: it has no segment that the task has."""
+    return list(task.drawn(_values(seg, task).values()))
+
+
 def _values(seg: Dataset, task: Task) -> Mapping[int, int]:
     """Segment number -> label value. Raises InputError if there is none."""
-    spelled = {plain_name(name): value for name, value in task.spoken.items()}
     found = {}
     for segment in seg.SegmentSequence:
         number, name = int(segment.SegmentNumber), str(segment.get("SegmentLabel", ""))
-        value = value_of(_codes(segment), task) or spelled.get(plain_name(name))
+        value = value_of(_codes(segment), task) or value_of_name(name, task.segment_names)
         if value is None:
             logger.info("segment %d %r is none of %s, left out", number, name, ", ".join(task.labels))
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ from lib.evaluation.predict import WindowConfig, predict
 from lib.evaluation.summary import Row
 from lib.preprocessing.prepare import Prepared, prepare
 from lib.preprocessing.raw import RawResult, to_common_space
-from lib.studies.labels import read_label
+from lib.studies.labels import label_grid, read_drawn
+from lib.studies.lattice import lies_on
 from lib.studies.study import Study
-from lib.studies.volumes import Grid, Volume, read_asked, read_grid
+from lib.studies.volumes import Grid, Volume, read_asked
 
 
 @dataclass(frozen=True)
@@ -81,22 +82,28 @@ def read_labelled(study: Study, task: Task, *, label: Path | None = None, image:
         raise InputError(f"study {study.id} has no label, expected one beside its images")
     volumes, asked = read_asked(study, image or next(iter(study.sources.values())).path)
     if image is None:
-        grid = read_grid(label)
-        asked = next((m for m, v in volumes.items() if v.grid.matches(grid)), asked)
+        asked = _drawn_on(label_grid(label), volumes) or asked
     region = task.region_of(label.name)
-    reference, _ = read_label(
+    reference = read_drawn(
         label,
         known=len(task.labels),
         aliases=task.aliases,
-        names=task.segment_names if region else task.spoken,
+        names=task.segment_names,
         reference=volumes[asked].grid,
         segments=({"name": region, "idx": 1},) if region else (),
+        inner=tuple(task.region_labels.values()),
     )
-    drawn = task.drawn([task.region_labels[region]]) if region else tuple(task.regions)
+    drawn = task.drawn(reference.listed) if reference.listed else tuple(task.regions)
     common = to_common_space(volumes, asked=asked)
     of_task = {m: common.volumes[m] for m in study.sources}
     prepared = prepare(of_task, task.modalities, spacing=task.spacing)
-    return LabelledStudy(study.id, volumes, reference, drawn, common, prepared)
+    return LabelledStudy(study.id, volumes, reference.values, drawn, common, prepared)
+
+
+def _drawn_on(grid: Grid, volumes: Mapping[str, Volume]) -> str | None:
+    """The first image whose grid a label has, else the first on whose voxels it lies."""
+    same = (name for name, volume in volumes.items() if volume.grid.matches(grid))
+    return next(same, next((name for name, volume in volumes.items() if lies_on(grid, volume.grid)), None))
 
 
 def measure(

@@ -183,8 +183,8 @@ def _untouched(volumes: Mapping[str, Volume], asked: str) -> RawResult:
     for name, volume in volumes.items():
         if not volume.grid.matches(grid):
             raise GridMismatchError(
-                f"{name} is {volume.grid.describe()} but {asked} is {grid.describe()}, expected all modalities of a "
-                "study on one grid where preparation is off"
+                f"{name} and {asked} lie on different grids, expected all modalities of a study on one grid where "
+                f"preparation is off: of {name}, {volume.grid.differences(grid)}"
             )
     brain = np.any([v.data != 0 for v in volumes.values()], axis=0)
     grids = {m: grid for m in volumes}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +35,20 @@ class Grid:
         distance = np.linalg.norm((corners @ (self.affine - other.affine).T)[:, :3], axis=1)
         return bool(distance.max() <= GRID_TOLERANCE * self.spacing.min())
 
+    def differences(self, expected: Grid) -> str:
+        """For messages, of two grids that do not match: `its origin is (0, 0, 5) mm, expected (0, 0, 0) mm; ...`."""
+        texts = [
+            ("shape", "x".join(map(str, self.shape)), "x".join(map(str, expected.shape))),
+            ("spacing", *_told_apart(self.spacing, expected.spacing, "x", "{} mm")),
+            ("axes", *_axes(self, expected)),
+            ("origin", *_told_apart(self.affine[:3, 3], expected.affine[:3, 3], ", ", "({}) mm")),
+        ]
+        differ = [(what, own, other) for what, own, other in texts if own != other]
+        told = [
+            f"its {what} {'are' if what == 'axes' else 'is'} {own}, expected {other}" for what, own, other in differ
+        ]
+        return "; ".join(told) or "its corners lie elsewhere"
+
     def describe(self) -> str:
         """For messages: `240x240x155 of 1.00x1.00x1.00 mm`."""
         shape = "x".join(map(str, self.shape))
@@ -48,15 +63,35 @@ class Volume:
     grid: Grid
 
 
-def checked_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
+def _told_apart(own: NDArray[np.float64], other: NDArray[np.float64], between: str, form: str) -> tuple[str, str]:
+    """Both in words, with as many digits as it takes to see where they differ by more than rounding; else alike."""
+    alike = bool(np.allclose(own, other, rtol=1e-4, atol=1e-3))
+    digits = 2 if alike else next(d for d in range(2, 10) if not np.array_equal(own.round(d), other.round(d)))
+    texts = [form.format(between.join(f"{v:.{digits}f}" for v in side.round(digits) + 0.0)) for side in (own, other)]
+    return (texts[0], texts[0]) if alike else (texts[0], texts[1])
+
+
+def _axes(own: Grid, other: Grid) -> tuple[str, str]:
+    """Where the axes run: to the patient's right, front, top (RAS) and so on, else their directions."""
+    codes = ["".join(nib.orientations.aff2axcodes(grid.affine)) for grid in (own, other)]
+    if codes[0] != codes[1]:
+        return codes[0], codes[1]
+    sides = [(grid.affine[:3, :3] / grid.spacing).T.ravel() for grid in (own, other)]
+    return _told_apart(sides[0], sides[1], ", ", f"{codes[0]} along ({{}})")
+
+
+def checked_shape(name: str, shape: tuple[int, ...], *, thin: bool = False) -> tuple[int, int, int]:
     """A declared shape as (D, H, W); trailing axes of length 1 are dropped.
+
+    Args:
+        thin: axes of one voxel are taken too, as labels that are cropped to a slice have them.
 
     Raises:
         InputError: not three axes of at least 2 voxels, or more than MAX_VOXELS.
     """
     shape = tuple(int(n) for n in shape)
     core = shape[:3] if len(shape) > 3 and set(shape[3:]) == {1} else shape
-    if len(core) != 3 or min(core) < 2:
+    if len(core) != 3 or min(core) < (1 if thin else 2):
         raise InputError(f"{name} has shape {shape}, expected a 3D image")
     if core[0] * core[1] * core[2] > MAX_VOXELS:
         raise InputError(f"{name} declares shape {shape}, expected at most {MAX_VOXELS} voxels")

@@ -1,10 +1,9 @@
-"""Reference label maps, as clients and data sets write them -> the values of a task."""
+"""Reference label maps, as clients and data sets write them -> the values of a task on their image's grid."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,88 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.errors import GridMismatchError, InputError
-from lib.studies.volumes import Grid, read_grid, read_values
+from lib.studies.label_meaning import Meaning, meaning_of
+from lib.studies.lattice import carried, lies_on
+from lib.studies.nrrd_file import nrrd_segments, nrrd_values
+from lib.studies.volumes import Grid, read_stack_grid, read_values
 
-# The Decathlon's Task01 (its dataset.json), for copies that came without it.
-DECATHLON_CASE = re.compile(r"BRATS_\d{3}\b")
-DECATHLON_BRAINS = {"1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"}
+WHOLE = 1e-3  # what a value may be off a whole number: scaled integers, resampled by nearest neighbour
+EMPTY = "the label is empty: it says that there is no tumour"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A label as it was drawn.
+
+    Attributes:
+        values: (D, H, W) uint8, the task's values, on `grid`.
+        listed: the task's values that the file or the client has a name for, drawn in or not; empty: nobody said.
+        warnings: what whoever saved it is told.
+    """
+
+    values: NDArray[np.uint8]
+    grid: Grid
+    listed: frozenset[int] = frozenset()
+    warnings: tuple[str, ...] = ()
+
+
+def read_label(
+    path: Path,
+    *,
+    known: int,
+    aliases: Mapping[int, int],
+    names: Mapping[str, int] | None = None,
+    reference: Grid | None = None,
+) -> tuple[NDArray[np.uint8], Grid]:
+    """The values and the grid of `read_drawn`."""
+    drawn = read_drawn(path, known=known, aliases=aliases, names=names, reference=reference)
+    return drawn.values, drawn.grid
+
+
+def read_drawn(
+    path: Path,
+    *,
+    known: int,
+    aliases: Mapping[int, int],
+    names: Mapping[str, int] | None = None,
+    reference: Grid | None = None,
+    segments: Sequence[Mapping[str, Any]] = (),
+    inner: Sequence[int] = (),
+) -> Drawn:
+    """A label file with values 0..`known`, on `reference`: its axes may run otherwise, and it may be cropped.
+
+    Args:
+        names: name of a label or region -> value, for files whose own header, client or dataset.json says what their
+            values are.
+        segments: what the client says that the file's values are, as 3D Slicer does: `{"name": "oedema", "idx": 1}`.
+        inner: the task's values from the outermost to the innermost: where segments overlap, the innermost counts.
+
+    Raises:
+        InputError: unreadable, of unknown values, or of labels that have other names.
+        GridMismatchError: not on `reference`.
+    """
+    grid, _ = read_stack_grid(path, thin=True)
+    if reference is not None and not (grid.matches(reference) or lies_on(grid, reference)):
+        raise GridMismatchError(
+            f"label {path.name} is {grid.describe()}, expected the same grid as its image: "
+            f"{grid.differences(reference)}"
+        )
+    layers = _layers(path, grid, known)
+    found = [_values(layer) for layer in layers]
+    meaning = meaning_of(path, found, names or {}, segments)
+    if meaning is None:
+        values = normalise_label(layers[0], path.name, known=known, aliases=aliases)
+    else:
+        values = _painted(layers, meaning, inner or range(1, known + 1))
+    if reference is not None:
+        values, grid = _on_image(path, values, grid, reference), reference
+    notes = (*(meaning.warnings if meaning else ()), *(() if values.any() else (EMPTY,)))
+    return Drawn(values, grid, meaning.listed if meaning else frozenset(), notes)
+
+
+def label_grid(path: Path) -> Grid:
+    """Where the voxels of a label are, from its header. Raises InputError: unreadable."""
+    return read_stack_grid(path, thin=True)[0]
 
 
 def normalise_label(
@@ -27,14 +103,15 @@ def normalise_label(
     Raises:
         InputError: values that are not whole, an alias together with what it stands for, or unknown values.
     """
-    found = np.unique(values)
-    if not np.array_equal(found, np.round(found)):
-        raise InputError(f"label {name} has fractional values, expected whole numbers 0 to {known}")
-    present = {int(v) for v in found}
+    values = _whole(values, name, known)
+    present = _values(values)
     for alias, value in aliases.items():
         if alias in present:
             if value in present:
-                raise InputError(f"label {name} has both {value} and {alias}, which stand for the same, expected one")
+                raise InputError(
+                    f"label {name} has both {value} and {alias}, which stand for the same, expected one; if {value} is "
+                    "non-enhancing core, as in BraTS 2013 to 2015, write it as 1, or say what is what in label_info"
+                )
             values = np.where(values == alias, value, values)
             present = (present - {alias}) | {value}
     unknown = sorted(present - set(range(known + 1)))
@@ -44,126 +121,46 @@ def normalise_label(
     return values.astype(np.uint8)
 
 
-def read_label(
-    path: Path,
-    *,
-    known: int,
-    aliases: Mapping[int, int],
-    names: Mapping[str, int] | None = None,
-    reference: Grid | None = None,
-    segments: Sequence[Mapping[str, Any]] = (),
-) -> tuple[NDArray[np.uint8], Grid]:
-    """A label file as (D, H, W) uint8 with values 0..`known`, and its grid.
+def _layers(path: Path, grid: Grid, known: int) -> list[NDArray[np.float32]]:
+    """The file's volumes of whole numbers: one, or those of a `.seg.nrrd` whose segments overlap."""
+    count = read_stack_grid(path, thin=True)[1]
+    if count > 1 and not nrrd_segments(path):
+        raise InputError(f"label {path.name} has shape {(*grid.shape, count)}, expected a 3D image")
+    stack = np.moveaxis(nrrd_values(path), -1, 0) if count > 1 else [read_values(path, grid)]
+    return [_whole(np.asarray(layer, np.float32), path.name, known) for layer in stack]
 
-    Args:
-        names: name of a label -> value, for data sets whose own dataset.json says what their values are.
-        segments: what the client says that the file's values are, as 3D Slicer does: `{"name": "oedema", "idx": 1}`.
 
-    Raises:
-        InputError: unreadable, of unknown values, or of labels that have other names.
-        GridMismatchError: not on `reference`.
-    """
-    grid = read_grid(path)
-    if reference is not None and not grid.matches(reference):
-        raise GridMismatchError(
-            f"label {path.name} is {grid.describe()} but its image is {reference.describe()}, expected the same grid"
-        )
-    values = read_values(path, grid)
+def _whole(values: NDArray[np.floating], name: str, known: int) -> NDArray[np.float32]:
     if not np.isfinite(values).all():
-        raise InputError(f"label {path.name} has values that are NaN or infinite, expected whole numbers 0 to {known}")
-    if segments and names:
-        values = _translated(values, path.name, _said(segments, values, names, path.name), said_by="label_info")
-    elif names and (meaning := _meaning(path, names)):
-        values = _translated(values, path.name, meaning, said_by="dataset.json")
-    return normalise_label(values, path.name, known=known, aliases=aliases), grid
+        raise InputError(f"label {name} has values that are NaN or infinite, expected whole numbers 0 to {known}")
+    rounded = np.rint(values)
+    off = np.abs(values - rounded)
+    if off.max(initial=0) > WHOLE:
+        raise InputError(
+            f"label {name} has fractional values ({values.flat[off.argmax()]:g}), expected whole numbers 0 to {known}"
+        )
+    return rounded.astype(np.float32)
 
 
-def description_of(path: Path) -> Path | None:
-    """The dataset.json that says what the values of a label are: beside `labelsTr/`, if there is one."""
-    file = path.parent.parent / "dataset.json"
-    return file if _in_label_folder(path) and file.is_file() else None
+def _values(layer: NDArray[np.floating]) -> set[int]:
+    """The values that are there, but for 0."""
+    return {int(v) for v in np.unique(layer[layer != 0])}
 
 
-def _in_label_folder(path: Path) -> bool:
-    return path.parent.name in {"labelsTr", "labelsTs"}
-
-
-def _meaning(path: Path, names: Mapping[str, int]) -> dict[int, int]:
-    """Value in the file -> the task's value, for labels of the Decathlon and nnU-Net; empty for all others."""
-    file = description_of(path)
-    try:
-        content = json.loads(file.read_text(encoding="utf-8")) if file else {}
-    except (OSError, ValueError):
-        raise InputError(f"dataset.json beside {path.parent.name} is not valid JSON") from None
-    written = content.get("labels") if isinstance(content, dict) else None
-    if not written:
-        written = DECATHLON_BRAINS if _in_label_folder(path) and DECATHLON_CASE.match(path.name) else {}
-    if not isinstance(written, dict):
-        raise InputError(f"dataset.json: labels is a {type(written).__name__}, expected names and values")
-    spelled = {plain_name(name): value for name, value in names.items()}
-    meaning = {0: 0}
-    for first, second in written.items():
-        value, name = (int(first), str(second)) if str(first).isdecimal() else (second, str(first))
-        if value == 0:
-            continue
-        if not isinstance(value, int) or plain_name(name) not in spelled:
-            raise InputError(
-                f"dataset.json calls label {value} {name!r}, expected one value each of the task's {', '.join(names)}"
-            )
-        meaning[value] = spelled[plain_name(name)]
-    return meaning if written else {}
-
-
-def _said(
-    segments: Sequence[Mapping[str, Any]], values: NDArray[np.floating], names: Mapping[str, int], file: str
-) -> dict[int, int]:
-    """Value in the file -> the task's value, by the names of a client's segments.
-
-    `idx` is the value; where the file has others, the segments in that order are 1, 2, ... (3D Slicer counts segments
-    that it leaves out of the file). Segments that nobody drew in may have any name.
-    """
-    by_value = _named(segments)
-    found = {int(v) for v in np.unique(values)} - {0}
-    if not found <= set(by_value):
-        by_value = dict(enumerate((by_value[idx] for idx in sorted(by_value)), start=1))
-    spelled = {plain_name(name): value for name, value in names.items()}
-    drawn = {value: name for value, name in by_value.items() if value in found}
-    unknown = [name for name in drawn.values() if plain_name(name) not in spelled]
-    if unknown:
-        raise InputError(f"label {file} has the segment {unknown[0]!r}, expected names from {', '.join(names)}")
-    return {0: 0, **{value: spelled[plain_name(name)] for value, name in drawn.items()}}
-
-
-def listed_values(segments: Sequence[Mapping[str, Any]], names: Mapping[str, int]) -> set[int]:
-    """The task's values of the segments that a client lists, drawn in or not; segments of other names do not count.
-
-    Raises:
-        InputError: not a list of names and values.
-    """
-    spelled = {plain_name(name): value for name, value in names.items()}
-    return {spelled[plain_name(name)] for name in _named(segments).values() if plain_name(name) in spelled}
-
-
-def _named(segments: Sequence[Mapping[str, Any]]) -> dict[int, str]:
-    try:
-        return {int(s["idx"]): str(s["name"]) for s in segments}
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise InputError(f"label_info is {segments!r}, expected a list of name and idx") from None
-
-
-def _translated(
-    values: NDArray[np.floating], name: str, meaning: Mapping[int, int], *, said_by: str
-) -> NDArray[np.floating]:
-    unknown = sorted(set(np.unique(values).tolist()) - set(meaning))
-    if unknown:
-        raise InputError(f"label {name} has the values {unknown}, its {said_by} names {sorted(meaning)}")
-    result = np.zeros_like(values)
-    for value, meant in meaning.items():
-        result[values == value] = meant
+def _painted(layers: Sequence[NDArray[np.float32]], meaning: Meaning, inner: Sequence[int]) -> NDArray[np.uint8]:
+    """Segments put over each other, the innermost last."""
+    result = np.zeros(layers[0].shape, np.uint8)
+    place = {value: at for at, value in enumerate(inner)}
+    for (layer, value), meant in sorted(meaning.values.items(), key=lambda one: place.get(one[1], len(place))):
+        if meant:
+            result[layers[layer] == value] = meant
     return result
 
 
-def plain_name(name: str) -> str:
-    """A label's name without what spellings differ in: case, separators, British or American."""
-    american = name.lower().replace("tumour", "tumor").replace("oedema", "edema")
-    return "".join(c for c in american if c.isalnum())
+def _on_image(path: Path, values: NDArray[np.uint8], grid: Grid, image: Grid) -> NDArray[np.uint8]:
+    if grid.matches(image):
+        return values
+    result = carried(values, grid, image)
+    if result is None:
+        raise GridMismatchError(f"label {path.name} reaches out of its image: {grid.differences(image)}")
+    return result

@@ -50,8 +50,11 @@ class MetaHeader:
         return int(self.text("ElementNumberOfChannels", default="1"))
 
 
-def meta_grid(path: Path) -> tuple[Grid, int]:
+def meta_grid(path: Path, *, thin: bool = False) -> tuple[Grid, int]:
     """The grid of a file and its number of channels (1 for a 3D image).
+
+    Args:
+        thin: axes of one voxel are taken too.
 
     Raises:
         InputError: not a readable image of three axes, or of four with channels last.
@@ -64,9 +67,9 @@ def meta_grid(path: Path) -> tuple[Grid, int]:
         affine = _affine(header, axes=len(header.shape))
     except (ValueError, OverflowError) as error:
         raise InputError(f"{path.name} cannot be read as a MetaImage ({first_line(error, path)})") from error
-    space = checked_shape(path.name, shape)
+    space = checked_shape(path.name, shape, thin=thin)
     if channels > 1:
-        checked_shape(path.name, (space[0], space[1], space[2] * channels))
+        checked_shape(path.name, (space[0], space[1], space[2] * channels), thin=thin)
     return Grid(space, checked_affine(path.name, affine)), max(channels, 1)
 
 

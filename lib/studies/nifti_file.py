@@ -49,8 +49,11 @@ _IN_TWO = (Kind.PAIR1, Kind.PAIR2, Kind.ANALYZE)
 _FAILURES = (HeaderDataError, ValueError, OverflowError, *UNPACKING_FAILURES)
 
 
-def nifti_grid(path: Path) -> tuple[Grid, int]:
+def nifti_grid(path: Path, *, thin: bool = False) -> tuple[Grid, int]:
     """The grid of a file and its number of channels (1 for a 3D image).
+
+    Args:
+        thin: axes of one voxel are taken too.
 
     Raises:
         InputError: not a readable image of three axes, or of four with channels last, or not of intensities.
@@ -58,9 +61,9 @@ def nifti_grid(path: Path) -> tuple[Grid, int]:
     header, _ = _header(path)
     shape = tuple(int(n) for n in header.get_data_shape())
     channels = shape[3] if len(shape) == 4 and 1 < shape[3] <= MAX_CHANNELS else 1
-    space = checked_shape(path.name, shape[:3] if channels > 1 else shape)
+    space = checked_shape(path.name, shape[:3] if channels > 1 else shape, thin=thin)
     if channels > 1:
-        checked_shape(path.name, (space[0], space[1], space[2] * channels))
+        checked_shape(path.name, (space[0], space[1], space[2] * channels), thin=thin)
     return Grid(space, checked_affine(path.name, _affine(path, header))), channels
 
 

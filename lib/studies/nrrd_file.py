@@ -6,6 +6,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, cast
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.errors import InputError
-from lib.studies.content import MAX_TRAILING, named_beside, read_all, unpacked
+from lib.studies.content import MAX_TRAILING, Kind, kind_of, named_beside, read_all, unpacked
 from lib.studies.grid import Grid, checked_affine, checked_shape
 
 LARGEST = 8  # bytes of a voxel
@@ -28,9 +29,48 @@ _TO_RAS = {
     "left-posterior-superior": (-1, -1, 1),
     "lps": (-1, -1, 1),
 }
+_SEGMENT_NAME = re.compile(r"segment(\d{1,6})_name")
 _FAILURES = (
     nrrd.NRRDError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError, StopIteration, zlib.error
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Voxels of `value` in a layer (0 where there is but one) are called `name`."""
+
+    name: str
+    value: int
+    layer: int = 0
+
+
+def nrrd_segments(path: Path) -> tuple[Segment, ...]:
+    """What a `.seg.nrrd` of Slicer calls its values; empty for other files. Slicer 4 wrote a layer a segment, and
+    neither layers nor values.
+
+    Raises:
+        InputError: no readable NRRD header, or a value or layer that is no number.
+    """
+    if kind_of(path) is not Kind.NRRD:
+        return ()
+    header = {str(key).lower(): value for key, value in read_nrrd_header(path).items()}
+    numbers = sorted(int(found[1]) for key in header if (found := _SEGMENT_NAME.fullmatch(key)))
+    layered = len(header.get("sizes", ())) > 3
+    return tuple(
+        Segment(
+            str(header[f"segment{n}_name"]).strip(),
+            _number(path, header, f"segment{n}_labelvalue", 1),
+            _number(path, header, f"segment{n}_layer", place) if layered else 0,
+        )
+        for place, n in enumerate(numbers)
+    )
+
+
+def _number(path: Path, header: Mapping[str, Any], key: str, missing: int) -> int:
+    try:
+        return int(header.get(key, missing))
+    except (TypeError, ValueError):
+        raise InputError(f"{path.name} has the {key} {header[key]!r} in its header, expected a whole number") from None
 
 
 def read_nrrd_header(path: Path) -> dict[str, Any]:
@@ -60,8 +100,11 @@ def _voxels_of(path: Path, header: Mapping[str, Any]) -> Path:
     return path if name is None else named_beside(path, str(name))
 
 
-def nrrd_grid(path: Path) -> tuple[Grid, int]:
+def nrrd_grid(path: Path, *, thin: bool = False) -> tuple[Grid, int]:
     """The grid of a NRRD file and its number of channels (1 for a 3D image).
+
+    Args:
+        thin: axes of one voxel are taken too.
 
     Raises:
         InputError: not a 3D image, or one of several channels, in a known space.
@@ -88,10 +131,10 @@ def nrrd_grid(path: Path) -> tuple[Grid, int]:
     affine[:3, :3] = directions[spatial].T
     affine[:3, 3] = origin
     affine = np.diag([*_TO_RAS[space], 1.0]) @ affine
-    shape = checked_shape(path.name, tuple(n for n, s in zip(sizes, spatial, strict=True) if s))
+    shape = checked_shape(path.name, tuple(n for n, s in zip(sizes, spatial, strict=True) if s), thin=thin)
     count = channels[0] if channels else 1
     if count > 1:
-        checked_shape(path.name, (shape[0], shape[1], shape[2] * count))
+        checked_shape(path.name, (shape[0], shape[1], shape[2] * count), thin=thin)
     return Grid(shape, checked_affine(path.name, affine)), count
 
 

@@ -59,17 +59,20 @@ def read_grid(path: Path) -> Grid:
     return grid
 
 
-def read_stack_grid(path: Path) -> tuple[Grid, int]:
+def read_stack_grid(path: Path, *, thin: bool = False) -> tuple[Grid, int]:
     """The grid of an image file and how many channels lie on it (1 for a 3D image), from its header, in whichever
     format the file really is.
+
+    Args:
+        thin: axes of one voxel are taken too.
 
     Raises:
         InputError: not a readable image of three axes, or of four with channels last, or not of a sane size.
     """
     kind = kind_of(path)
     if kind is Kind.NRRD:
-        return nrrd_grid(path)
-    return meta_grid(path) if kind is Kind.META else nifti_grid(path)
+        return nrrd_grid(path, thin=thin)
+    return meta_grid(path, thin=thin) if kind is Kind.META else nifti_grid(path, thin=thin)
 
 
 def read_values(path: Path, grid: Grid, channel: int | None = None) -> NDArray[np.float32]:

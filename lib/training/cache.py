@@ -15,14 +15,14 @@ from tqdm import tqdm
 from lib.ccsd.task import Task
 from lib.errors import InputError
 from lib.files import replacing
-from lib.studies.labels import description_of
+from lib.studies.label_meaning import description_of
 from lib.studies.study import Study
 from lib.tensor_files import save_tensors
 from lib.training.cases import Case, load_case
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2  # raise it when preparation changes, so that older caches are not used
+FORMAT = 3  # raise it when preparation changes, so that older caches are not used
 
 
 def load_cases(studies: Sequence[Study], task: Task, *, cache: Path | None = None) -> list[Case]:
@@ -76,7 +76,7 @@ def cached_file(
 ) -> Path:
     """Its name changes with the files (name, size, time of change), the task and the format."""
     files = {m: (*_stamp(s.path), s.channel) for m, s in study.sources.items()}
-    values = [dict(task.labels), dict(task.aliases), dict(task.label_names)]
+    values = [dict(task.labels), dict(task.aliases), dict(task.segment_names)]
     described = description_of(label)
     stamps = [_stamp(label), _stamp(described) if described else None]
     drawn_on = [str(image) if image else None, sorted(drawn) if drawn is not None else None]

@@ -54,7 +54,7 @@ def load_case(
 
     Args:
         image: that the label was drawn on (None: the first on the label's grid).
-        drawn: the regions that the label knows (None: all, or the one that its file's name ends in).
+        drawn: the regions that the label knows (None: all, or those that its file or its file's name tells of).
 
     Raises:
         InputError: an unreadable file, another grid, or label values that the task does not have.

@@ -25,7 +25,7 @@ USER = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))
 FINAL = "final"
 # What the index and training go by; clients' notes lie beside it.
 OF_IMAGES = {"file", "name", "series", "strategy", "study", "ts"}
-OF_LABELS = {"dicom_seg", "name", "params", "regions", "ts"}
+OF_LABELS = {"dicom_seg", "name", "params", "regions", "ts", "warnings"}
 CHECKSUMS = ("SHA256", "SHA512", "MD5")
 
 router = APIRouter(prefix=settings.MONAI_LABEL_API_STR, tags=["Datastore"])
@@ -36,11 +36,12 @@ def save_label(
     image: str, params: str = PARAMS, tag: str = FINAL, label: UploadFile = LABEL, user: User = ANNOTATOR
 ) -> dict[str, Any]:
     """Keep a label of an image's study, whole or not at all. `params` is JSON: `label_info` says what the file's values
-    are, as 3D Slicer sends it."""
+    are, as 3D Slicer sends it; a `.seg.nrrd` says it itself. `warnings` of the answer: what was taken how."""
     app, values = app_instance(), without(read_object("params", params), OF_LABELS)
     with received([(label.filename or "label.nii.gz", label.file)]) as path:
         label_id = app.datastore().save_label(image, str(path), tag or FINAL, values)
-    return {**(app.on_save_label(image, label_id) or {}), "image": image, "label": label_id}
+    warnings = app.datastore().get_label_info(label_id, tag or FINAL).get("warnings", [])
+    return {**(app.on_save_label(image, label_id) or {}), "image": image, "label": label_id, "warnings": warnings}
 
 
 @router.put("/datastore/image", responses=ERRORS)
