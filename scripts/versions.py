@@ -16,6 +16,7 @@ from lib.ccsd.network import PRESETS
 from lib.ccsd.task import BRATS, Task
 from lib.errors import InputError
 from lib.publishing.compare import compare
+from lib.publishing.expected import why_none
 from lib.publishing.served import ServedModel
 from lib.publishing.versions import Version, Versions
 from lib.settings import read_task
@@ -48,7 +49,8 @@ def main() -> None:
 
 def line(one: Version, task: Task) -> str:
     values = [row[g] for row in one.notes.get("dice") or () for g in task.regions if g in row]
-    mean = f"mean Dice {fmean(values):.3f}" if values else "not measured"
+    seen = " on training studies" if why_none(one.notes) else ""
+    mean = f"mean Dice {fmean(values):.3f}{seen}" if values else "not measured"
     marks = " ".join(name for name, is_so in (("served", one.served), ("pinned", one.pinned)) if is_so)
     why = f"  candidate: {one.kept_back}" if one.kept_back else ""
     return f"{one.version}  {one.notes.get('published', 'shipped'):25}  {mean}  {marks}{why}".rstrip()

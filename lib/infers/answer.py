@@ -13,6 +13,7 @@ from lib.evaluation.predict import computed_in
 from lib.infers.request import InferRequest
 from lib.preprocessing.raw import RawResult
 from lib.publishing.checkpoint import UNTRAINED, Checkpoint
+from lib.publishing.expected import why_none
 from lib.studies.sources import LeftOut
 from lib.studies.study import Study
 from lib.studies.volumes import Grid
@@ -51,6 +52,7 @@ def describe(
         **volumes(label, grid, task),
         "removed_ml": round(removed * _voxel_ml(grid), 3),
         "expected_dice": expected_dice(checkpoint, used, task),
+        "expected_dice_reason": why_not_expected(checkpoint, used, task),
         "model": checkpoint.version,
         "settings": {
             "window": wanted.window.edge or 0,
@@ -75,13 +77,26 @@ def provenance(answer: Mapping[str, Any], task: Task) -> dict[str, str]:
 
 
 def expected_dice(checkpoint: Checkpoint, used: Iterable[str], task: Task) -> dict[str, Any] | None:
-    """Mean Dice of each region with exactly these modalities, as the weights' own evaluation found it, and the number
-    of studies that it was measured on; None where the weights carry no evaluation."""
-    wanted = set(used)
-    row = next((r for r in checkpoint.notes.get("dice", ()) if set(r["modalities"]) == wanted), None)
-    if row is None or not set(row) >= set(task.regions):
+    """Mean Dice of each region with exactly these modalities, as the weights' own evaluation found it on studies that
+    they had not seen, and the number of these studies; None where there is none."""
+    row = _measured(checkpoint, used, task)
+    if row is None or why_none(checkpoint.notes):
         return None
     return {**{g: round(float(row[g]), 3) for g in task.regions}, "studies": len(checkpoint.notes["validation"])}
+
+
+def why_not_expected(checkpoint: Checkpoint, used: Iterable[str], task: Task) -> str | None:
+    """Why there is no Dice to expect, in one sentence; None: there is."""
+    why = why_none(checkpoint.notes)
+    if why is None and _measured(checkpoint, used, task) is None:
+        return "the weights were not measured with exactly these modalities"
+    return why
+
+
+def _measured(checkpoint: Checkpoint, used: Iterable[str], task: Task) -> Mapping[str, Any] | None:
+    wanted = set(used)
+    row = next((r for r in checkpoint.notes.get("dice", ()) if set(r["modalities"]) == wanted), None)
+    return row if row is not None and set(row) >= set(task.regions) else None
 
 
 def volumes(label: NDArray[np.uint8], grid: Grid, task: Task) -> dict[str, dict[str, float]]:

@@ -65,7 +65,7 @@ class Volume:
 
 def _told_apart(own: NDArray[np.float64], other: NDArray[np.float64], between: str, form: str) -> tuple[str, str]:
     """Both in words, with as many digits as it takes to see where they differ by more than rounding; else alike."""
-    alike = bool(np.allclose(own, other, rtol=1e-4, atol=1e-3))
+    alike = bool(np.allclose(own, other, rtol=1e-5, atol=1e-5))
     digits = 2 if alike else next(d for d in range(2, 10) if not np.array_equal(own.round(d), other.round(d)))
     texts = [form.format(between.join(f"{v:.{digits}f}" for v in side.round(digits) + 0.0)) for side in (own, other)]
     return (texts[0], texts[0]) if alike else (texts[0], texts[1])

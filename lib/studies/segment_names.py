@@ -17,7 +17,7 @@ _CONCEPTS = {
     "whole": "whole complete total totale entire gross gesamt gesamter entero completo entiere ganzer",
     "core": "core kern kernel noyau nucleo nucleus 核心 ядро",
     "enhancing": "enhancing enhanced enhancement enhances enh ce active anreichernd anreichernder anreichernde "
-    "anreicherung aufnehmend aufnehmender rehaussement rehaussee rehausse prise realce realzante captante captacion 强化",
+    "anreicherung aufnehmend aufnehmender rehaussement rehaussee rehausse prise realce realzante captante 强化",
     "not enhancing": "nonenhancing nonenhanced unenhanced unenhancing nen net netc",
     "not": "non not no nicht sin sans ohne",
     "necrosis": "necrosis necrotic necrotising necrotizing ncr nec necr nekrose nekrotisch nekrotischer necrose "

@@ -19,6 +19,7 @@ from monailabel.utils.others.generic import device_list
 from lib.devices import read_device
 from lib.errors import InputError
 from lib.files import remove_leftovers
+from lib.publishing.expected import trained_on
 from lib.publishing.served import ServedModel
 from lib.trainers.job import Job, learn
 from lib.trainers.records import read_json
@@ -92,7 +93,7 @@ class CCSDTrainTask(TrainTask):
             [one.id for one in own],
             self.folder / "validation.txt",
             share=wanted.val_split,
-            trained=current.notes.get("training") or (),
+            trained=trained_on(current.notes),
         )
         validation = [one for one in own if one.id in listed] or own
         training = [one for one in ready if one.id not in listed] or own
@@ -101,7 +102,8 @@ class CCSDTrainTask(TrainTask):
             "parent": current.version,
             "training": [one.id for one in training],
             "validation": [one.id for one in validation],
-            "held_out": bool(listed),
+            "held_out": not {one.id for one in training} & {one.id for one in validation},
+            "seen": sorted(trained_on(current.notes) | {one.id for one in training}),
             "data": {one.id: one.digest for one in ready},
             "left_out": left_out,
             "config": {**asdict(wanted.train), "rule": asdict(wanted.rule), "new_share": wanted.new_share},

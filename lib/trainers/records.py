@@ -96,12 +96,15 @@ class Records:
             candidate = self.versions.keep_back(network, name=NAME, notes=notes, reason=reason)
             sentence = f"kept back as candidate {candidate}: {reason}"
         else:
-            sentence = f"published {self.version}: {self.verdict.reason}"
+            sentence = f"published {self.version}: {self.verdict.reason}{self._on_what()}"
             if self.versions.pinned() not in (None, self.version):
                 sentence += f"; {self.versions.pinned()} is pinned and stays served"
         self.job.state_file.unlink(missing_ok=True)
         self._write({**read_json(self.job.stats_file), "outcome": sentence})
         return sentence
+
+    def _on_what(self) -> str:
+        return "" if self.job.facts["held_out"] else ", on the training studies: too few to hold one out"
 
     def _publish(self, epoch: Epoch, verdict: Verdict, notes: dict[str, Any]) -> None:
         score = epoch.score or 0.0

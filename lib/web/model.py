@@ -9,6 +9,7 @@ from typing import Any
 
 from lib.ccsd.task import Task
 from lib.evaluation.summary import DEFINITIONS, aurc
+from lib.publishing.expected import why_none
 from lib.publishing.versions import Version
 from lib.web.slices import legend
 
@@ -77,4 +78,5 @@ def _data(notes: Mapping[str, Any]) -> dict[str, Any]:
         "published": notes.get("published"),
         "training": list(notes.get("training") or notes.get("cases") or ()),
         "validation": list(notes.get("validation") or ()),
+        "not_expected": why_none(notes),
     }

@@ -19,7 +19,7 @@ from lib.errors import NotFoundError
 from lib.infers.answer import volumes
 from lib.publishing.compare import compare
 from lib.publishing.versions import Versions
-from lib.studies.labels import read_label
+from lib.studies.labels import EMPTY, read_label
 from lib.web import model, slices, studies
 from lib.web.openapi import BUSY, ERRORS
 from lib.web.recent import Recent
@@ -190,8 +190,9 @@ def _saved_label(image: str) -> dict[str, Any] | None:
     values, grid = read_label(Path(path), known=len(task.labels), aliases=task.aliases)
     mask, layer = f"final {image}", Layer(values, grid)
     masks.put(mask, layer)
-    known = _datastore().get_label_info(image, "final").get("regions")
-    return {"mask": mask, "planes": slices.planes(layer), "regions": known, **volumes(values, grid, task)}
+    info = _datastore().get_label_info(image, "final")
+    told = {"regions": info.get("regions"), "warnings": [] if values.any() else [EMPTY]}
+    return {"mask": mask, "planes": slices.planes(layer), **told, **volumes(values, grid, task)}
 
 
 def _segment(wanted: Wanted) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from lib.ccsd.network import PRESETS
 from lib.ccsd.task import BRATS
-from lib.infers.answer import expected_dice
+from lib.infers.answer import expected_dice, why_not_expected
 from lib.publishing.checkpoint import Checkpoint, untrained
 
 NETWORK = untrained(BRATS, PRESETS["tiny"]).network
@@ -20,3 +22,18 @@ def test_what_to_expect_is_that_of_exactly_the_modalities_used() -> None:
 
 def test_weights_without_an_evaluation_promise_nothing() -> None:
     assert expected_dice(Checkpoint(NETWORK, "v"), ["t1"], BRATS) is None
+    assert why_not_expected(Checkpoint(NETWORK, "v"), ["t1"], BRATS) == "the weights were not measured"
+
+
+@pytest.mark.parametrize("seen", ["training", "cases", "seen"])
+def test_figures_of_studies_that_the_weights_have_seen_are_not_to_be_expected(seen: str) -> None:
+    measured = Checkpoint(NETWORK, "v", {"dice": ROWS, "validation": ["a", "b", "c"], seen: ["a", "b", "z"]})
+    assert expected_dice(measured, ["flair"], BRATS) is None
+    sentence = "the weights were trained on 2 of the 3 studies that they were measured on"
+    assert why_not_expected(measured, ["flair"], BRATS) == sentence
+
+
+def test_where_there_is_a_figure_to_expect_there_is_no_reason_against_it() -> None:
+    measured = Checkpoint(NETWORK, "v", {"dice": ROWS, "validation": ["a", "b"], "training": ["c"]})
+    assert why_not_expected(measured, ["flair"], BRATS) is None
+    assert why_not_expected(measured, ["t2"], BRATS) == "the weights were not measured with exactly these modalities"

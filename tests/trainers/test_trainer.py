@@ -12,6 +12,7 @@ import torch
 
 from lib.errors import InputError
 from lib.phantoms.phantom import Phantom, write_phantom
+from lib.publishing.expected import why_none
 from lib.publishing.versions import Versions
 from lib.trainers import records
 from lib.trainers.settings import read_wanted
@@ -35,6 +36,8 @@ def test_a_training_publishes_a_version_that_says_what_it_was_made_from(clinic: 
     assert current.notes["parent"] == parent
     assert current.notes["training"] == current.notes["validation"] == ["a", "b"]
     assert current.notes["held_out"] is False
+    assert stats["outcome"].endswith(", on the training studies: too few to hold one out")
+    assert why_none(current.notes) == "the weights were trained on 2 of the 2 studies that they were measured on"
     assert list(current.notes["data"]) == ["a", "b"]
     assert current.notes["config"]["max_epochs"] == 2
     assert len(current.notes["dice"]) == 3  # the lattice of what these studies have

@@ -88,7 +88,8 @@ function segmenting(state, actions) {
   const expect = () => {
     const names = chosen();
     const row = state.model.dice.find((r) => r.modalities.length === names.length && names.every((m) => r.modalities.includes(m)));
-    const figures = row ? Object.keys(state.model.regions).map((g) => `${g} ${number(row[g], 2)}`).join(", ") : "not known";
+    const why = state.model.not_expected;
+    const figures = why ? `not known: ${why}` : row ? Object.keys(state.model.regions).map((g) => `${g} ${number(row[g], 2)}`).join(", ") : "not known";
     expected.textContent = names.length ? `expected Dice: ${figures}` : "choose at least one modality";
     go.disabled = !names.length;
   };
@@ -134,7 +135,7 @@ function result(state) {
       ccsd ? el("td", {}, number(ccsd.expected_dice?.[g], 2)) : null));
   const head = el("tr", {}, el("th"), el("th", { scope: "col" }, "mL"), ccsd ? el("th", { scope: "col" }, "expected Dice") : null);
   return [
-    ccsd?.warnings.map((w) => el("p", { class: "note" }, `⚠ ${w}`)),
+    (volumes.warnings ?? []).map((w) => el("p", { class: "note" }, `⚠ ${w}`)),
     el("table", { class: "volumes" }, el("tbody", {}, parts)),
     el("table", { class: "volumes" }, el("thead", {}, head), el("tbody", {}, regions)),
     ccsd ? el("p", { class: "quiet" }, `from ${Object.keys(ccsd.modalities.used).join(", ")} on the grid of ${ccsd.image}, by `,

@@ -39,7 +39,7 @@ function heatMap(model) {
   return [
     el("h2", {}, "Dice by modalities"),
     el("p", { class: "quiet" },
-      `measured on ${cases} ${cases === 1 ? "study" : "studies"}; ● used, ○ missing. `,
+      `measured on ${cases} ${cases === 1 ? "study" : "studies"}${model.not_expected ? `; not to be expected of others: ${model.not_expected}` : ""}; ● used, ○ missing. `,
       regions.map((g) => `${g}: ${model.regions[g].join(" + ")}`).join("; "), "."),
     el("div", { class: "wide" }, el("table", { class: "heat" }, el("thead", {}, head), el("tbody", {}, rows, average))),
   ];
@@ -118,13 +118,14 @@ function versionTable(versions) {
       el("td", {}, one.published ? new Date(one.published).toLocaleString() : "shipped or not recorded"),
       el("td", {}, one.parent ? el("code", {}, one.parent) : "–"),
       el("td", { class: "figure" }, `${one.training.length} + ${one.validation.length}`),
-      el("td", { class: "figure" }, number(one.mean)),
+      el("td", { class: "figure", title: one.not_expected }, number(one.mean), one.mean !== null && one.not_expected ? "*" : null),
       el("td", {}, one.served ? el("b", {}, one.pinned ? "● served, pinned" : "● served") : null,
         one.kept_back ? el("p", { class: "kept-back" }, `Candidate, not served: ${one.kept_back}`) : null,
         el("span", { class: "buttons" }, buttons(one)))));
   return [
     el("h2", {}, "Versions"),
-    el("p", { class: "quiet" }, "studies: trained on + validated on. Means are comparable only on the same studies."),
+    el("p", { class: "quiet" }, "studies: trained on + validated on. Means are comparable only on the same studies; "
+      + "*: measured on studies that the version was trained on, not to be expected of others."),
     el("div", { class: "wide" },
       el("table", { class: "versions" },
         el("thead", {}, el("tr", {}, head.map((h) => el("th", { scope: "col" }, h)))),
