@@ -309,7 +309,7 @@ def test_a_label_of_the_whole_tumour_beside_its_images_trains_the_whole_tumour_a
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_order_of_names_layers_crop_direction_and_type_change_nothing(tmp_path: Path, data: st.DataObject) -> None:
     values = data.draw(st.permutations([1, 2, 3, 5]), label="values")[:3]
     numbers = dict(zip(PARTS, values, strict=True))
