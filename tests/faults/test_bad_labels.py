@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from lib.phantoms.phantom import Phantom
+from lib.studies.labels import EMPTY
 from tests.e2e.conftest import Server
 from tests.faults.test_bad_images import is_sentence
 
@@ -34,7 +35,7 @@ def with_value(value: float) -> Callable[[np.ndarray], np.ndarray]:
 
 
 BAD: dict[str, tuple[Maker, str]] = {
-    "another shape": (lambda p: nifti(p, lambda y: y[:-1]), "expected the same grid"),
+    "another shape": (lambda p: nifti(p, lambda y: np.pad(y, 2, constant_values=1)), "reaches out of its image"),
     "another place": (lambda p: nifti(p, lambda y: y, shift=5.0), "expected the same grid"),
     "an unknown value": (lambda p: nifti(p, with_value(7)), "7"),
     "a negative value": (lambda p: nifti(p, with_value(-1)), "-1"),
@@ -72,7 +73,8 @@ def test_a_label_that_cannot_be_used_changes_nothing(
 
 
 def test_a_label_without_any_tumour_is_a_label(server: Server, phantom: Phantom) -> None:
-    assert save(server, nifti(phantom, np.zeros_like)).ok
+    saved = save(server, nifti(phantom, np.zeros_like))
+    assert saved.json()["warnings"] == [EMPTY]
     answer = server.get("/datastore/label", params={"label": "case_flair", "tag": "final"})
     assert answer.ok
     assert not np.asarray(nib.Nifti1Image.from_bytes(gzip.decompress(answer.content)).dataobj).any()
