@@ -43,8 +43,8 @@ BAD: dict[str, tuple[Maker, str]] = {
     "NaN": (lambda p: nifti(p, with_value(np.nan)), "expected"),
     "both 3 and 4": (lambda p: nifti(p, with_value(4)), "4"),
     "truncated": (lambda p: nifti(p, lambda y: y)[:-60], "cannot be read"),
-    "text": (lambda _: b"no label", "cannot be read"),
-    "nothing": (lambda _: b"", "cannot be read"),
+    "text": (lambda _: b"no label", "expected a NIfTI"),
+    "nothing": (lambda _: b"", "expected a NIfTI"),
 }
 
 
