@@ -66,6 +66,13 @@ def override(settings: T, values: Mapping[str, Any], *, where: str) -> T:
         raise InputError(f"{where}: {error}") from None
 
 
+def read_switch(name: str, text: str) -> bool:
+    """`--conf NAME on|off`. Raises InputError: something else."""
+    if text.lower() not in ("on", "off"):
+        raise InputError(f"--conf {name} is {text!r}, expected on or off")
+    return text.lower() == "on"
+
+
 def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
     """`["losses.tau=4", "seed=1"]` -> nested tables; values as TOML writes them, else text.
 

@@ -48,6 +48,7 @@ def as_json(study: Study) -> dict[str, Any]:
     """A study as plain values; `id` is what a request can name an image by."""
     return {
         "id": study.id,
+        "title": _title(study),
         "modalities": {
             m: {"source": s.name, "id": _id(s), "rule": s.rule, "files": len(set(s.series or (s.path,)))}
             for m, s in study.sources.items()
@@ -68,7 +69,12 @@ def table(study: Study) -> list[str]:
         cells += [(what, o.name, o.reason) for o in group]
     widths = [max((len(row[i]) for row in cells), default=0) for i in (0, 1)]
     lines = [f"  {a:<{widths[0]}}  {b:<{widths[1]}}  {c}".rstrip() for a, b, c in cells]
-    return ["", f"study {study.id}", *lines]
+    title = f" ({_title(study)})" if _title(study) else ""
+    return ["", f"study {study.id}{title}", *lines]
+
+
+def _title(study: Study) -> str:
+    return study.patient.title(number=True) if study.patient else ""
 
 
 def rows(study: Study) -> list[Row]:

@@ -36,6 +36,7 @@ from lib.datastores.uploads import StudySessions, unpacked
 from lib.files import remove_leftovers, remove_scratch
 from lib.infers.images import resolve_image
 from lib.infers.request import named_images
+from lib.settings import read_switch
 from lib.trainers.own_process import own_process
 from lib.web.errors import install_error_handlers
 from lib.web.limits import USUAL, read_limit
@@ -53,7 +54,8 @@ class CCSDApp(MONAILabelApp):
 
     Configuration (`--conf KEY VALUE`): `models ccsd`; `preset small|base`, the network that an untrained start makes;
     `task FILE`, what is segmented from what, if not brain tumours (configs/tasks); `upload_gib N`, how much a request
-    may send; `origins URL,URL`, other sites whose pages may use this server.
+    may send; `origins URL,URL`, other sites whose pages may use this server; `patient_ids on|off`, whether lists show
+    the PatientID of DICOM studies.
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
@@ -69,6 +71,7 @@ class CCSDApp(MONAILabelApp):
             self.models[name] = CONFIGS[name]()
             self.models[name].init(name, os.path.join(app_dir, "model"), conf, None)
         self._upload_limit = read_limit(conf.get("upload_gib", str(USUAL)))
+        self._patient_ids = read_switch("patient_ids", conf.get("patient_ids", "on"))
         self._origins = read_origins(conf.get("origins", ""))
         super().__init__(
             app_dir=app_dir,
@@ -82,8 +85,8 @@ class CCSDApp(MONAILabelApp):
 
     def init_datastore(self) -> Datastore:
         if self.studies.startswith(("http://", "https://")):
-            return connect(self.studies, self._task)
-        return StudyDatastore(self.studies, self._task)
+            return connect(self.studies, self._task, patient_ids=self._patient_ids)
+        return StudyDatastore(self.studies, self._task, patient_ids=self._patient_ids)
 
     @property
     def _task(self) -> Task:

@@ -30,6 +30,7 @@ from lib.dicom_seg.write import Author, make_seg
 from lib.errors import InputError, NotFoundError, ServerAwayError
 from lib.files import remove_leftovers, writing
 from lib.studies.dicom import KEYWORDS, dicom_files
+from lib.studies.patient import Patient
 from lib.studies.sources import Source
 from lib.studies.study import Study, study_of, survey
 from lib.studies.volumes import Grid, Volume, read_source, read_values, source_grid, write_volume
@@ -45,7 +46,7 @@ FINAL = "final"
 COMPLETE = ".complete"  # in the folder of a series whose voxels are there; without it, its files are headers
 
 
-def connect(url: str, task: Task) -> DICOMwebStudies:
+def connect(url: str, task: Task, *, patient_ids: bool = True) -> DICOMwebStudies:
     """The store at `url`, with MONAI Label's settings (MONAI_LABEL_DICOMWEB_*, QIDO, WADO and STOW prefixes); without a
     filter of the user's own, MR series are listed."""
     user, password = settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD
@@ -62,7 +63,7 @@ def connect(url: str, task: Task) -> DICOMwebStudies:
     search = {"Modality": "MR"} if own == MONAI_LABEL_FILTER else own
     folder = settings.MONAI_LABEL_DICOMWEB_CACHE_PATH or Path.home() / ".cache" / "monailabel" / "dicom"
     name = hashlib.sha256(url.encode()).hexdigest()[:16]
-    return DICOMwebStudies(client, task, search=search, cache=Path(folder, name))
+    return DICOMwebStudies(client, task, search=search, cache=Path(folder, name), patient_ids=patient_ids)
 
 
 class DICOMwebStudies(StudyDatastore):
@@ -77,7 +78,9 @@ class DICOMwebStudies(StudyDatastore):
         cache: folder of this server's copy; two processes may share it.
     """
 
-    def __init__(self, client: DICOMwebClient, task: Task, *, search: Mapping[str, Any], cache: Path) -> None:
+    def __init__(
+        self, client: DICOMwebClient, task: Task, *, search: Mapping[str, Any], cache: Path, patient_ids: bool = True
+    ) -> None:
         self._client = client
         self._search = dict(search)
         self._listed = float("-inf")
@@ -85,7 +88,7 @@ class DICOMwebStudies(StudyDatastore):
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in cache.glob("dicom/*/"):
             remove_leftovers(folder)
-        super().__init__(str(cache), task)
+        super().__init__(str(cache), task, patient_ids=patient_ids)
         self._segs = SegLabels(
             cache / "segmentations.json",
             task,
@@ -258,6 +261,7 @@ class DICOMwebStudies(StudyDatastore):
         segmentations = self._series({"Modality": "SEG"})
         self._listed = time.monotonic()
         super().refresh()
+        self._patients = self._listed_patients()
         studies = set(self._found.values())
         self._segs.take({series: study for series, study in segmentations.items() if study in studies})
 
@@ -265,6 +269,15 @@ class DICOMwebStudies(StudyDatastore):
         """Series -> study, of all that the server lists (QIDO-RS)."""
         found = self._ask(self._client.search_for_series, search_filters=dict(search))
         return {_uid(series, "0020000E"): _uid(series, "0020000D") for series in found}
+
+    def _listed_patients(self) -> dict[str, Patient]:
+        """Whose each study is; none where the server does not say: the list then has UIDs."""
+        try:
+            found = self._ask(self._client.search_for_studies, fields=["StudyDescription"])
+            return {_uid(study, "0020000D"): _patient(study) for study in found}
+        except ServerAwayError as error:
+            logger.warning("studies are listed without date and description: %s", error)
+            return {}
 
     def _look(self) -> Sequence[Study]:
         return ()  # studies are on the other server, `refresh` lists them
@@ -353,6 +366,14 @@ def _uid(answer: Mapping[str, Any], tag: str) -> str:
         return _checked(str(answer[tag]["Value"][0]))
     except (KeyError, IndexError, TypeError):
         raise ServerAwayError(f"the DICOMweb server lists something without the UID {tag}, expected one") from None
+
+
+def _patient(study: Mapping[str, Any]) -> Patient:
+    def value(tag: str) -> str:
+        values = study.get(tag, {}).get("Value") or [""]
+        return str(values[0] or "").strip()
+
+    return Patient(number=value("00100020"), day=value("00080020"), study=value("00081030"))
 
 
 def _checked(uid: str) -> str:

@@ -18,6 +18,7 @@ from lib.datastores import unfinished
 from lib.datastores.groups import Groups, grouped, study_of_entry
 from lib.files import flush, remove_leftovers, replacing
 from lib.studies import names
+from lib.studies.patient import Patient
 from lib.studies.sources import Source
 from lib.studies.study import Study, survey
 
@@ -31,6 +32,7 @@ class StudyIndex(LocalDatastore):
 
     def __init__(self, path: str, task: Task) -> None:
         self._task = task
+        self._patients: dict[str, Patient] = {}  # of DICOM studies; in memory alone, the index on disk has no names
         self._read_at: tuple[int, ...] = ()  # the index's file as it was last read or written
         self._groups: Groups | None = None  # of the images, as the index is now; None: not found yet
         self.unrecognised: list[Study] = []
@@ -94,6 +96,7 @@ class StudyIndex(LocalDatastore):
         known = {entry.image.info.get("file"): entry for entry in self._datastore.objects.values()}
         changed, root = 0, f"{self._root}{os.sep}"
         self.unrecognised = [study for study in studies if not study.sources]
+        self._patients = {study.id: study.patient for study in studies if study.patient}
         for study in studies:
             for source in _images(study):
                 file = str(source.path).removeprefix(root)

@@ -63,9 +63,13 @@ class StudyDatastore(StudyIndex):
     A DICOM series is one image: its id is its SeriesInstanceUID. Clients that download it, or an image in two files or
     in a format that its name does not say, get NIfTI, kept under `.ccsd/`. Listed are the images of a known modality,
     the second choices among them too; `unrecognised` are the studies that have none.
+
+    Args:
+        patient_ids: whether lists show the PatientID of DICOM studies; their date and description are always shown.
     """
 
-    def __init__(self, path: str, task: Task) -> None:
+    def __init__(self, path: str, task: Task, *, patient_ids: bool = True) -> None:
+        self._patient_ids = patient_ids
         self._adding = threading.Lock()  # of images, one at a time: two of one name are compared
         super().__init__(path, task)
 
@@ -175,6 +179,11 @@ class StudyDatastore(StudyIndex):
                 ]
                 for study, images in self._grouped().images.items()
             }
+
+    def title(self, study: str) -> str:
+        """How a person knows a DICOM study; empty for others."""
+        patient = self._patients.get(study)
+        return patient.title(number=self._patient_ids) if patient else ""
 
     def get_label_uri(self, label_id: str, label_tag: str) -> str:
         """The label's file: the image's own, or one of its study on the same grid; else empty."""

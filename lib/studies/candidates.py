@@ -110,8 +110,16 @@ def of_series(series: Series, modalities: Sequence[str]) -> Candidate:
 def _source(series: Series, slices: Sequence[Slice], notes: Sequence[str] = ()) -> Source:
     told = (*(f"{series.title}: {note}" for note in series.notes), *notes)
     paths, frames = tuple(s.path for s in slices), tuple(s.frame for s in slices)
-    uid, title = series.uid, series.title
-    return Source(paths[0], series=paths, frames=frames, uid=uid, title=title, also=series.also, notes=told)
+    return Source(
+        paths[0],
+        series=paths,
+        frames=frames,
+        uid=series.uid,
+        title=series.title,
+        patient=slices[0].patient,
+        also=series.also,
+        notes=told,
+    )
 
 
 def of_unusable(file: Unusable) -> Candidate:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib.errors import InputError
-from lib.studies.dicom_header import KEYWORDS, Patient, Slice, read_slice, read_slices
+from lib.studies.dicom_header import KEYWORDS, Slice, read_slice, read_slices
+from lib.studies.patient import Patient
 from lib.studies.tags import Tags
 
-__all__ = ["KEYWORDS", "Patient", "Series", "Slice", "Unusable", "group_series", "is_dicom_file", "read_slice"]
+__all__ = ["KEYWORDS", "Series", "Slice", "Unusable", "group_series", "is_dicom_file", "read_slice"]
 
 logger = logging.getLogger(__name__)
 

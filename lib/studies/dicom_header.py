@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 
 from lib.errors import InputError
 from lib.studies import dicom_frames
+from lib.studies.patient import Patient
 from lib.studies.sidecar import clock_seconds
 from lib.studies.tags import Tags
 
@@ -33,22 +34,6 @@ KEYWORDS = [
     ),
     *dicom_frames.KEYWORDS,
 ]
-
-
-@dataclass(frozen=True)
-class Patient:
-    """Whose examination of which day, as the header says; compared, and shown where the site allows it.
-
-    Attributes:
-        number: PatientID; day: StudyDate, `20190423`; study: StudyDescription.
-        name, born: told apart by, never shown.
-    """
-
-    number: str = ""
-    name: str = ""
-    born: str = ""
-    day: str = ""
-    study: str = ""
 
 
 @dataclass(frozen=True)

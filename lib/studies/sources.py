@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.studies.patient import Patient
+
 
 @dataclass(frozen=True)
 class Source:
@@ -18,6 +20,7 @@ class Source:
         rule: the evidence, in words for the user.
         uid: SeriesInstanceUID (0020,000E) of a DICOM series.
         title: how a person knows a DICOM series, `series 401 T2W_TSE_TRA`.
+        patient: whose examination it is, of a DICOM series.
         also: other files of a DICOM series that show the same and are not read.
         notes: what the user must know of how it is read, as sentences.
     """
@@ -29,6 +32,7 @@ class Source:
     rule: str = ""
     uid: str = ""
     title: str = ""
+    patient: Patient | None = None
     also: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -11,6 +11,7 @@ from lib.errors import InputError
 from lib.studies import names, scan
 from lib.studies.choice import Choice, choose, name_sources
 from lib.studies.guess import BRAIN
+from lib.studies.patient import Patient
 from lib.studies.scan import Found
 from lib.studies.sources import LeftOut, Source
 from lib.studies.volumes import read_source, read_stack_grid
@@ -44,6 +45,12 @@ class Study:
     def files(self) -> dict[str, Path]:
         """Modality -> file; of a DICOM series its first slice, of a channel the 4D file."""
         return {modality: source.path for modality, source in self.sources.items()}
+
+    @property
+    def patient(self) -> Patient | None:
+        """Whose examination it is, of a study in DICOM."""
+        left_out = (o.source for o in (*self.spare, *self.unknown, *self.refused))
+        return next((s.patient for s in (*self.sources.values(), *left_out) if s.patient), None)
 
     def restricted(self, modalities: Iterable[str]) -> Study:
         """The same study with only `modalities`; its other images become spare.

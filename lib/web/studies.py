@@ -15,14 +15,14 @@ PAGE = 25  # studies on one page of the list
 
 
 def listing(datastore: StudyDatastore, *, search: str = "", page: int = 1) -> dict[str, Any]:
-    """A page of the studies whose id or image names contain `search`, from the index alone: no image is opened.
+    """A page of the studies whose id, title or image names contain `search`, from the index alone: no image is opened.
 
     Raises:
         InputError: no such page.
     """
     studies = datastore.by_study()
     words = search.lower().split()
-    found = [i for i in sorted(studies) if not words or _has(words, i, studies[i])]
+    found = [i for i in sorted(studies) if not words or _has(words, f"{i} {datastore.title(i)}", studies[i])]
     pages = max(1, -(-len(found) // PAGE))
     if not 1 <= page <= pages:
         raise InputError(f"page is {page}, expected 1 to {pages}")
@@ -32,13 +32,16 @@ def listing(datastore: StudyDatastore, *, search: str = "", page: int = 1) -> di
         "found": len(found),
         "page": page,
         "pages": pages,
-        "studies": [_line(i, studies[i]) for i in shown],
-        "unrecognised": [{"id": s.id, "images": _left([*s.unknown, *s.refused])} for s in datastore.unrecognised],
+        "studies": [{**_line(i, studies[i]), "title": datastore.title(i)} for i in shown],
+        "unrecognised": [
+            {"id": s.id, "title": datastore.title(s.id), "images": _left([*s.unknown, *s.refused])}
+            for s in datastore.unrecognised
+        ],
     }
 
 
 def _has(words: Iterable[str], study: str, images: Iterable[Listed]) -> bool:
-    """Whether each word is in the study's id, or in the ids and names of its images."""
+    """Whether each word is in the study's id and title, or in the ids and names of its images."""
     told = " ".join(f"{one.image} {one.name}" for one in images).lower()
     return all(w in study.lower() or w in told for w in words)
 
@@ -57,6 +60,7 @@ def details(datastore: StudyDatastore, image_id: str, modalities: Sequence[str])
     study = datastore.study(image_id)
     return {
         "id": study.id,
+        "title": datastore.title(study.id),
         "chips": [chip(study, m) for m in modalities],
         "left_out": _left([*study.unknown, *study.spare, *study.refused]),
         "reference": study.label.name if study.label else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,11 +91,13 @@ def jpeg_lossless(path: Path, syntax: str = "1.2.840.10008.1.2.4.70") -> None:
         plain.pop(keyword, None)
     plain.is_little_endian, plain.is_implicit_VR = True, False
     plain.save_as(compressed, write_like_original=False)
+    before = locale.setlocale(locale.LC_ALL)  # GDCM sets another when it writes
     writer = SimpleITK.ImageFileWriter()
     writer.UseCompressionOn()
     writer.SetCompressor("JPEG")
     writer.SetFileName(str(compressed))
     writer.Execute(SimpleITK.ReadImage(str(compressed)))
+    locale.setlocale(locale.LC_ALL, before)
     stream = pydicom.dcmread(compressed).PixelData
     compressed.unlink()
     original.PixelData = encapsulate(list(generate_pixel_data_frame(stream, 1)))

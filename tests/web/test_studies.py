@@ -14,6 +14,7 @@ from lib.studies.sources import LeftOut, Source
 from lib.studies.study import Study
 from lib.studies.volumes import write_volume
 from lib.web.studies import PAGE, chip, details, listing, source_of
+from tests.studies.dicom_files import Made, some_data, write_series
 
 
 @pytest.fixture
@@ -47,6 +48,28 @@ def test_a_search_finds_ids_and_image_names(datastore: StudyDatastore) -> None:
     assert [s["id"] for s in listing(datastore, search="t1ce case")["studies"]] == ["case"]
     nothing = listing(datastore, search="zebra")
     assert (nothing["found"], nothing["total"], nothing["studies"]) == (0, 2, [])
+
+
+def test_dicom_studies_are_listed_by_number_date_and_description_and_never_by_name(tmp_path: Path) -> None:
+    patient = {"PatientID": "4711", "PatientName": "Doe^Jane", "PatientBirthDate": "19700101", "StudyDate": "20250102"}
+    tags = {**patient, "StudyDescription": "MRI BRAIN", "SeriesDescription": "AX T2"}
+    write_series(tmp_path / "in" / "a", Made(some_data(), tags=tags))
+    other = {**tags, "SeriesDescription": "?", "StudyDate": "20250103"}
+    write_series(tmp_path / "in" / "b", Made(some_data(), study_uid="1.9", tags=other))
+    found = listing(StudyDatastore(str(tmp_path / "in"), BRATS))
+    assert [s["title"] for s in found["studies"]] == ["4711 · 2025-01-02 · MRI BRAIN"]
+    assert [s["title"] for s in found["unrecognised"]] == ["4711 · 2025-01-03 · MRI BRAIN"]
+    index = (tmp_path / "in" / "datastore_v2.json").read_text()
+    assert not [word for word in patient.values() if word in index or (word in str(found) and word != "4711")]
+
+
+def test_a_site_can_keep_patient_numbers_out_of_lists(tmp_path: Path) -> None:
+    tags = {"PatientID": "4711", "StudyDate": "20250102", "SeriesDescription": "AX T2"}
+    write_series(tmp_path, Made(some_data(), tags=tags))
+    store = StudyDatastore(str(tmp_path), BRATS, patient_ids=False)
+    assert [s["title"] for s in listing(store)["studies"]] == ["2025-01-02"]
+    assert listing(store, search="4711")["found"] == 0
+    assert listing(store, search="2025-01-02")["found"] == 1
 
 
 def test_many_studies_come_in_pages(tmp_path: Path, study_folder: Path) -> None:

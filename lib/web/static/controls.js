@@ -46,7 +46,7 @@ function choice(label, options, chosen, pick) {
 }
 
 const images = (state, actions) => [
-  el("h2", {}, state.details.id),
+  el("h2", { title: state.details.id }, state.details.title || state.details.id),
   choice("Image", state.present.map((m) => [m, m, false]), state.modality, (m) => attempt(() => actions.openImage(m))),
 ];
 

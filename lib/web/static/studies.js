@@ -57,7 +57,7 @@ function row(study) {
     attempt(() => openStudy(study));
   };
   const button = el("button", { type: "button", class: "study", onclick: open },
-    el("span", { class: "name" }, study.id),
+    el("span", { class: "name", title: study.id }, study.title || study.id),
     el("span", { class: "chips" }, el("span", { class: "quiet" }, "…")),
     study.labelled ? el("span", { class: "chip labelled", title: "a final label is saved" }, "labelled") : null);
   return el("li", {}, button);
@@ -77,5 +77,5 @@ function showUnrecognised(studies) {
   const place = byId("unrecognised");
   place.hidden = studies.length === 0;
   place.querySelector("summary").textContent = `${studies.length} without an image that can be used`;
-  fill(place.querySelector("dl"), studies.flatMap((study) => [el("dt", {}, study.id), ...reasons(study.images)]));
+  fill(place.querySelector("dl"), studies.flatMap((study) => [el("dt", { title: study.id }, study.title || study.id), ...reasons(study.images)]));
 }
