@@ -259,9 +259,9 @@ class DICOMwebStudies(StudyDatastore):
         """List the series anew, and read segmentations that are new. Raises ServerAwayError."""
         self._found = self._series(self._search)
         segmentations = self._series({"Modality": "SEG"})
+        self._patients = self._listed_patients()
         self._listed = time.monotonic()
         super().refresh()
-        self._patients = self._listed_patients()
         studies = set(self._found.values())
         self._segs.take({series: study for series, study in segmentations.items() if study in studies})
 
