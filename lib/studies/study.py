@@ -14,7 +14,7 @@ from lib.studies.guess import BRAIN
 from lib.studies.patient import Patient
 from lib.studies.scan import Found
 from lib.studies.sources import LeftOut, Source
-from lib.studies.volumes import read_source, read_stack_grid
+from lib.studies.volumes import read_source, read_stack_grid, source_grid
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +169,10 @@ def _unreadable(source: Source) -> str:
     try:
         if source.series is None and source.channel is None and read_stack_grid(source.path)[1] > 1:
             return ""  # the reason why it is left out says more
-        read_source(source)
+        if source.series is None:
+            read_source(source)
+        else:
+            source_grid(source)  # voxels of a DICOMweb server may not be here yet
     except InputError as error:
         return str(error)
     return ""
