@@ -69,6 +69,9 @@ def make_seg(
     """
     layout = layout_of(slices_of(files, frames), "the series")
     sources = [_source(path) for path in dict.fromkeys(piece.path for piece in layout.slices)]
+    places = _places(layout)
+    if places:
+        _share(sources, places)
     planes = layout.on_slices(mask)  # (slices, rows, columns)
     segments = [_segment(number, name, task, author) for name, number in sorted(task.labels.items(), key=_by_value)]
     with warnings.catch_warnings():
@@ -76,7 +79,7 @@ def make_seg(
         seg = hd.seg.Segmentation(
             source_images=sources,
             pixel_array=planes,
-            **_places(layout),
+            **places,
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=segments,
             series_instance_uid=generate_uid(),
@@ -108,6 +111,15 @@ def _places(layout: Layout) -> dict[str, Any]:
         "plane_orientation": hd.PlaneOrientationSequence(patient, first.orientation),
         "pixel_measures": hd.PixelMeasuresSequence(first.spacing, step, step),
     }
+
+
+def _share(sources: Sequence[Dataset], places: Mapping[str, Any]) -> None:
+    """Orientation and spacing once for all frames, where highdicom looks for them; some scanners write them in each."""
+    for source in sources:
+        shared = (source.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+        shared.PlaneOrientationSequence = places["plane_orientation"]
+        shared.PixelMeasuresSequence = places["pixel_measures"]
+        source.SharedFunctionalGroupsSequence = Items([shared])
 
 
 def _by_value(item: tuple[str, int]) -> int:

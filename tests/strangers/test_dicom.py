@@ -18,6 +18,9 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
+from lib.ccsd.task import BRATS
+from lib.dicom_seg.read import read_seg
+from lib.dicom_seg.write import Author, make_seg
 from lib.errors import InputError
 from lib.studies.study import Study, study_of, survey
 from lib.studies.volumes import Volume, read_asked, read_source, source_grid
@@ -175,6 +178,14 @@ def test_an_enhanced_image_is_read_as_its_slices_are(tmp_path: Path, plain: Volu
     source = study_of(path).sources["flair"]
     assert "TI 2500" in source.rule
     assert source_grid(source).shape == plain.grid.shape
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["Siemens", "Philips"])
+def test_a_mask_on_an_enhanced_image_is_a_dicom_seg_and_comes_back(tmp_path: Path, shared: bool) -> None:
+    source = study_of(write_enhanced(tmp_path / "study" / "one", Enhanced(frames(), shared=shared))).sources["flair"]
+    mask = (some_data((24, 20, 10)) % 4).astype(np.uint8)
+    seg = make_seg(mask, source.series or (), BRATS, Author("AUTOMATIC", "1", "test"), frames=source.frames)
+    assert np.array_equal(read_seg(seg, source_grid(source), BRATS), mask)
 
 
 def test_frames_have_their_own_rescaling(tmp_path: Path, plain: Volume) -> None:
