@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from lib.studies.agents import AGENT_WORDS, CONTRAST_PHRASES
 from lib.studies.guess import FLAIR, T1, T2
 
 
@@ -24,15 +25,12 @@ SEQUENCE_WORDS: Mapping[str, str] = {
 }
 CONTRAST_IN_SEQUENCE = {"ct1", "ct1w", "ct1wi", "t1c", "t1ce", "t1gd", "t1km"}
 
-AFTER_CONTRAST = word_set(
-    """post postcontrast postgad postgd postkm postcm contrast contraste contrasto contrasted kontrast
-    kontrastmittel gad gado gadolinium gadolinio gadolinum gd gdpa gddtpa dtpa ce km cm mdc pdc gadavist
-    gadovist dotarem magnevist multihance prohance omniscan clariscan vueway elucirem gadobutrol gadoterate
-    gadopiclenol optimark ablavar civ enhanced enh"""
-)
+AFTER_CONTRAST = AGENT_WORDS | word_set("post postcontrast postgad postgd postkm postcm enhanced enh enhancement")
 BEFORE_CONTRAST = word_set(
-    """pre precontrast pregad pregd prekm noncontrast nocontrast noncon without wo ohne sans senza sin zonder sem
-    unenhanced plain nativ native nativa natif nc nce noce nogad nogd prae"""
+    """pre precontrast pregad pregd prekm noncontrast nocontrast noncon without wo ohne sans senza sin zonder sem utan
+    uten uden bez ilman fara unenhanced nonenhanced uncontrasted noncontrasted unenh plain nativ native nativa natif
+    nativo nativni natywna natywny nativt natiivi basale blanco bianco simples nc nce noce nogad nogd prae avant vor
+    antes prima voor przed pred before без до natyvus nonkontrast noncontrastado"""
 )
 PLANES = word_set("ax axi axial tra trans transversal transverse sag sagittal cor coronal obl oblique")
 # Words that may stand inside a longer word without a gap (AXT1POST), where that word also names a sequence.
@@ -127,16 +125,10 @@ BODY_PARTS = word_set(
 BRAIN_WORDS = word_set("brain head hirn schadel kopf cerebral cerebrum cranium crane cabeza whole")
 
 _WITHOUT = "(?:without|wo|ohne|sans|sin|zonder)"
-_AGENT = (
-    r"(?:contrast\w*|contraste|kontrast\w*|contrasto|gad\w*|gd|ce|km|cm|mdc|pdc|civ|agent|inj\w*|dotarem|con(?=\s|$))"
-)
 # Applied in this order to the lower-case text: patterns of several words or signs -> one word of the lists above.
 PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), f" {word} ")
     for pattern, word in (
-        ("非造影|非增强|非增強", "noncontrast"),
-        ("造影|增强|增強", "postcontrast"),
-        ("平扫|平掃|単純", "plain"),
         (r"(?<=[a-z0-9])-c(?![a-z0-9+])", "eitherway"),  # T1-C: minus contrast agent, or a hyphen and a C?
         (r"(?:^|(?<=\s))-c(?![a-z0-9])", "noncontrast"),
         (r"(?<=\s)-\sc(?![a-z0-9])|(?<=\s)-(?:ce|gd|gad|km|contrast)(?![a-z0-9])", "eitherway"),
@@ -161,12 +153,7 @@ PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bpost[\s-]?(?:op|surg|rt|xrt|treat|tx|chemo|fossa|proc|rad|ther|resect|biops)\w*", ""),
         (r"\bpre[\s-]?(?:op|surg|rt|treat|tx|chemo|scan|rad|ther|biops|sat)\w*", ""),
         (r"\b(?:no|non|without|wo|ohne|sans)[\s-]*(?:fs|fatsat|fat|gap|sat|sense|motion|flow|cs|norm|filt|mt)\w*", ""),
-        (rf"\b(?:no|non|not|kein|without|wo|ohne|sans|senza|sin|zonder|sem|pre|before|vor|avant|antes|prima|voor|o)"
-         rf"[\s./-]*(?:(?:de|di|iv)[\s-]+)?{_AGENT}(?![a-z])", "noncontrast"),
-        (rf"\b(?:post|with|after|nach|mit|avec|apres|con|dopo|despues|met|na|com|apos|pos|w|m|n)"
-         rf"[\s./-]*(?:(?:de|di|iv)[\s-]+)?{_AGENT}(?![a-z])", "postcontrast"),
-        (r"\+\s*(?:c|ce|gd|gad\w*|km|cm|mdc|contrast\w*|kontrast\w*)(?![a-z])", "postcontrast"),
-        (r"(?<![a-z0-9])(?:c|ce|gd|gad|km)\s?\+", "postcontrast"),
+        *CONTRAST_PHRASES,
         (r"\bb\s?=?\s?(?:0|50|100|500|600|700|800|1000|1500|2000|3000)\b", "dwi"),
         (r"\bt1\s?-?w?\s?maps?\b|\bt2\s?-?w?\s?maps?\b", "map"),
     )

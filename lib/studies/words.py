@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
 
+from lib.studies.agents import AGENT_WORDS, fold
 from lib.studies.guess import FLAIR, T1, T2, Guess
 from lib.studies.vocabulary import (
     AFTER_CONTRAST,
@@ -165,6 +165,9 @@ def _contrast(read: _Read) -> tuple[bool | None, str | None]:
     after = [w for w in read.words if w in AFTER_CONTRAST or w in CONTRAST_IN_SEQUENCE]
     after += [f"{a} c" for a, b in pairs if b == "c" and SEQUENCE_WORDS.get(a) == T1]  # T1 C
     before = read.of(BEFORE_CONTRAST)
+    odd = _not_understood(read)
+    if odd and not before:
+        return None, odd
     if not (after or before):
         for word, doubt in _DOUBTS.items():
             if word in read.words:
@@ -172,6 +175,14 @@ def _contrast(read: _Read) -> tuple[bool | None, str | None]:
     if after and before:
         return None, f"says both {after[0]} and {before[0]}"
     return (True if after else False if before else None), None
+
+
+def _not_understood(read: _Read) -> str | None:
+    """An agent's word behind a word that is not understood: it may mean without."""
+    for word, following in zip(read.words, read.words[1:], strict=False):
+        if following in AGENT_WORDS and not understood(word) and not any(c.isdigit() for c in word):
+            return f"{word} {following} may mean with or without contrast agent"
+    return None
 
 
 @lru_cache(maxsize=4096)
@@ -206,12 +217,6 @@ def made_by(text: str) -> frozenset[str]:
 def plain(text: str) -> str:
     """Folded, with words set apart that only a capital letter divides: T1Gd, PreOp."""
     return fold(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.replace("_", " ")))
-
-
-def fold(text: str) -> str:
-    """Lower case without accents (apres, pos), other scripts kept."""
-    decomposed = unicodedata.normalize("NFKD", text.lower())
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
 
 
 @lru_cache(maxsize=4096)
