@@ -10,7 +10,9 @@ from lib.errors import InputError, NotFoundError
 from lib.studies import contrast, names, rank
 from lib.studies.candidates import NOTHING_SAID, Candidate
 from lib.studies.sources import LeftOut, Source
+from lib.studies.words import made_by
 
+OTHERWISE = "its name says that it was prepared as the asked image was"
 TIED = "nothing tells them apart but the order of their names"
 
 
@@ -116,7 +118,9 @@ def _one(study: str, modality: str, rivals: Sequence[Candidate], asked: Path | N
     if len(rivals) == 1:
         return replace(rivals[0].source, rule=rivals[0].guess.because), []
     wanted = [c for c in rivals if asked is not None and c.source.holds(asked)]
-    first, others, ties = rank.best(rivals)
+    alike = [c for c in rivals if asked is not None and made_by(c.source.path.name) == made_by(asked.name)]
+    first, others, ties = rank.best(alike or rivals)
+    others += [(c, OTHERWISE) for c in rivals if alike and c not in alike]
     clashing = [c for c in ties if c.strict and first.strict and c.variant == first.variant]
     if clashing:
         raise InputError(f"study {study} has two files for {modality}: {first.name} and {clashing[0].name}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from lib.studies.candidates import Candidate
 from lib.studies.guess import T1, Guess
+from lib.studies.sides import shows_more
 from lib.studies.words import speaks_of_contrast
 
 REPETITION_TOLERANCE = 0.1  # relative; scanners lengthen TR when slices are added
@@ -47,7 +48,29 @@ def resolve(candidates: Sequence[Candidate]) -> list[Candidate]:
         return candidates
     given = any(speaks_of_contrast(c.tags.study_text) for c in candidates if c.tags and c.tags.study_text)
     injection = _marked(candidates) or _repeated(open_ones, given=given)
-    return [_told(c, injection, candidates, given=given) if _is_open(c) else c for c in candidates]
+    told = [_told(c, injection, candidates, given=given) if _is_open(c) else c for c in candidates]
+    return _by_pixels(told, [c for c in told if c.guess.unsure and c.source in {o.source for o in open_ones}])
+
+
+def _by_pixels(candidates: Sequence[Candidate], doubtful: Sequence[Candidate]) -> list[Candidate]:
+    """Of two runs of a protocol the one that enhances is after contrast agent, unless it was acquired first."""
+    found = {id(c): c for c in candidates}
+    for one in doubtful:
+        twins = [c for c in candidates if c is not one and c.guess.sequence == T1 and _is_twin(one, c)]
+        if len(twins) != 1 or twins[0].guess.refused or twins[0].guess.contrast:
+            continue
+        first, last = sorted((one, twins[0]), key=lambda c: (c.acquired or 0.0, c.name))
+        after = shows_more(last.source, first.source)
+        if after is None or (not after and first.acquired != last.acquired):
+            continue
+        before, enhanced = (first, last) if after else (last, first)
+        found[id(before)] = _by_look(before, False, f"nothing enhances in it as in {enhanced.name}")
+        found[id(enhanced)] = _by_look(enhanced, True, f"vessels and mucosa enhance in it, unlike in {before.name}")
+    return list(found.values())
+
+
+def _by_look(candidate: Candidate, contrast: bool, why: str) -> Candidate:
+    return replace(candidate, guess=_with(replace(candidate.guess, unsure=None), contrast, why))
 
 
 def _is_open(candidate: Candidate) -> bool:
@@ -84,7 +107,8 @@ def _told(
 def _timeless(candidate: Candidate, all_of_study: Sequence[Candidate], *, given: bool) -> Guess:
     """Without times: an image that does not speak of the agent is before it, if another does or none was given."""
     if any(_is_after(c) and c.guess.sequence == T1 for c in all_of_study):
-        return _with(candidate.guess, False, "says nothing of contrast agent, another T1 does")
+        silent = _with(candidate.guess, False, "says nothing of contrast agent, another T1 does")
+        return replace(silent, assumed=True)
     twins = [c for c in all_of_study if _is_open(c) and c is not candidate and _is_twin(c, candidate)]
     if twins:
         return replace(

@@ -24,6 +24,7 @@ class Guess:
         secondary: why it is only used in a study that has nothing better (made from other images, as archives export
             whole studies).
         because: the evidence, for the user.
+        assumed: `contrast` follows from silence, where another image speaks of the agent.
         bolus: a series during which contrast agent was injected (perfusion): later ones are after it.
     """
 
@@ -34,6 +35,7 @@ class Guess:
     secondary: str | None = None
     because: str = ""
     bolus: bool = False
+    assumed: bool = False
 
     @property
     def modality(self) -> str | None:
@@ -65,4 +67,4 @@ def combine(pieces: Iterable[Guess]) -> Guess:
     }
     used = list(dict.fromkeys(p.because for p in pieces if p in first.values() and p.because))
     values = {name: getattr(piece, name) if piece else None for name, piece in first.items()}
-    return Guess(**values, because=", ".join(used), bolus=any(p.bolus for p in pieces))
+    return Guess(**values, because=", ".join(used), bolus=any(p.bolus for p in pieces), assumed=False)

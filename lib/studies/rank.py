@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import log2
@@ -14,6 +15,7 @@ from lib.studies.grid import Grid
 from lib.studies.volumes import source_grid
 
 THIN = 2.0  # mm; slices up to this make an image 3D where no tag says so
+_ECHO = re.compile(r"(?<![a-zA-Z0-9])e(?:cho)?[-_ ]?(\d)(?!\d)", re.IGNORECASE)
 WHOLE_HEAD = 140.0  # mm that a volume must span to count as whole
 
 
@@ -24,10 +26,17 @@ def best(candidates: Sequence[Candidate]) -> tuple[Candidate, list[tuple[Candida
         InputError: a header cannot be read.
     """
     known = [c if c.grid else replace(c, grid=source_grid(c.source)) for c in candidates]
-    ordered = sorted(known, key=lambda c: ([-float(rule(c)) for _, rule in RULES], c.source.path.name, c.source.uid))
+    ordered = sorted(
+        known, key=lambda c: ([-float(rule(c)) for _, rule in RULES], _natural(c.source.path.name), c.source.uid)
+    )
     first = ordered[0]
     others = [(c, _difference(first, c)) for c in ordered[1:]]
     return first, others, [c for c, reason in others if not reason]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """For sorting: series 9 before series 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _difference(first: Candidate, other: Candidate) -> str:
@@ -42,6 +51,17 @@ def _grid(candidate: Candidate) -> Grid:
 
 def _is_strict(candidate: Candidate) -> float:
     return candidate.strict
+
+
+def _is_said(candidate: Candidate) -> float:
+    """What is said of contrast agent goes before silence."""
+    return not candidate.guess.assumed
+
+
+def _echo(candidate: Candidate) -> float:
+    """The number of the echo: the first of a T2 is proton density, later ones are heavier weighted."""
+    found = _ECHO.search(candidate.name)
+    return int(found[1]) if found else 0.0
 
 
 def _is_original(candidate: Candidate) -> float:
@@ -91,10 +111,12 @@ def _earliness(candidate: Candidate) -> float:
 
 RULES: tuple[tuple[str, Callable[[Candidate], float]], ...] = (
     ("its name is strict", _is_strict),
+    ("it says that it is before contrast agent", _is_said),
     ("it is original, not derived", _is_original),
     ("it is 3D", _is_3d),
     ("it is finer", _fineness),
     ("it covers more", _coverage),
+    ("it is a later echo", _echo),
     ("it is axial", _is_axial),
     ("its voxels are smaller", _smallness),
     ("it is before contrast agent", _is_before_contrast),

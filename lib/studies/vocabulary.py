@@ -136,6 +136,7 @@ PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^sub-[a-z0-9]+|(?<![a-z0-9])sub\d+(?![a-z0-9])", ""),  # a subject, not a subtraction
         (r"(?<![a-z0-9])sub[\s.#-]{1,2}\d+(?![a-z0-9])(?=.*(?:t1|t2|flair))", ""),
         (r"t2\s?-?\s?(?:\*|star)w?(?![a-z])", "t2star"),
+        (r"(?<![a-z0-9])e(?:cho)?[\s-]?0?1(?![a-z0-9])", "firstecho"),
         (r"mp-?2-?rage", "mp2rage"),
         (r"(?<![a-z])(?:rs)?f\s?mri(?![a-z])", "fmri"),  # capitals in the middle of a word have been set apart
         (r"(?<![a-z])p\s?c?\s?asl(?![a-z])", "asl"),

@@ -29,7 +29,7 @@ from lib.studies.vocabulary import (
 _REASON = {word: reason for reason, words in REFUSALS.items() for word in words}
 _STRONG = set(SEQUENCE_WORDS) | AFTER_CONTRAST | BEFORE_CONTRAST | PLANES | set(_REASON)  # not part of a case's name
 _KNOWN = _STRONG | NEUTRAL | BODY_PARTS
-_UNDERSTOOD = _KNOWN | BRAIN_WORDS | MADE | TECHNIQUE | {"wwo", "eitherway", "t1weighted", "t2weighted"}
+_UNDERSTOOD = _KNOWN | BRAIN_WORDS | MADE | TECHNIQUE | {"wwo", "eitherway", "firstecho", "t1weighted", "t2weighted"}
 _PREFIXED = re.compile(r"^(?!c)[a-z]{1,3}(t[12]w[a-z0-9]*)$")  # Philips: sT1W, dT2W, vsT1W
 _DOUBTS = {
     "eitherway": "-C may mean without contrast agent or be a hyphen",
@@ -142,6 +142,8 @@ def _refusal(read: _Read, sequence: str | None) -> tuple[str | None, str]:
     gradient = [w for w in words if w in ("gre", "ffe", "fl2d", "merge", "eg")]
     if gradient and sequence == T2:
         return "susceptibility-weighted or T2*", f"t2 {gradient[0]}"
+    if "firstecho" in words and sequence == T2:
+        return "proton density", "t2 first echo"
     if "gre" in gradient and sequence is None:
         return "susceptibility-weighted or T2*", "gre"
     if "dixon" in words and words[-1] in ("f", "fat", "in", "opp", "ip", "op"):
