@@ -203,6 +203,14 @@ class DICOMwebStudies(StudyDatastore):
         used = [source.uid for study in studies for source in study.sources.values()]
         return image_id if image_id in used or not used else used[0]
 
+    def status(self) -> dict[str, Any]:
+        """As the local datastore's; of what was listed last, where the server is away now."""
+        try:
+            self.list_images()
+        except ServerAwayError as error:
+            logger.warning("the status is that of the last list: %s", error)
+        return self._status()
+
     def list_images(self) -> list[str]:
         if time.monotonic() - self._listed > min(LISTED_FOR, settings.MONAI_LABEL_DICOMWEB_CACHE_EXPIRY):
             self.refresh()

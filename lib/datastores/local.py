@@ -132,7 +132,10 @@ class StudyDatastore(StudyIndex):
 
     def status(self) -> dict[str, Any]:
         """How many studies there are, and how many of them have a label; tags count labels."""
-        self.list_images()  # where others list them, what they list now
+        self.list_images()
+        return self._status()
+
+    def _status(self) -> dict[str, Any]:
         with self._index():
             entries = self._datastore.objects.values()
             tags = Counter(tag for entry in entries for tag in entry.labels)
