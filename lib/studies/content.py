@@ -181,7 +181,7 @@ def named_beside(path: Path, name: str) -> Path:
     Raises:
         InputError: the name leads elsewhere, or the file is not there.
     """
-    if os.path.basename(name) != name or "\\" in name or not name.strip(". ") or "%" in name or " " in name.strip():
+    if os.path.basename(name) != name or "\\" in name or not name.strip(". ") or "%" in name:
         raise InputError(f"{path.name} keeps its voxels in another file, {name!r}, expected one file beside it")
     return beside(path, name, [""])
 

@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, cast
@@ -19,6 +20,7 @@ from lib.errors import InputError
 from lib.studies.content import MAX_TRAILING, Kind, kind_of, named_beside, read_all, unpacked
 from lib.studies.grid import Grid, checked_affine, checked_shape
 
+MAX_LINE, MAX_LINES = 2**16, 2**14  # of a header: bytes a line, lines
 LARGEST = 8  # bytes of a voxel
 # Signs that turn the axes of a NRRD `space` into RAS+.
 _TO_RAS = {
@@ -86,8 +88,10 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     """The fields, and where they end."""
     try:
         with unpacked(path) as stream:
-            header: dict[str, Any] = dict(nrrd.read_header(stream))
+            read = iter(lambda: stream.readline(MAX_LINE).decode("utf-8", "replace").rstrip(), "")
+            lines = list(islice(read, MAX_LINES))
             end = stream.tell()
+        header: dict[str, Any] = dict(nrrd.read_header([line + "\n" for line in lines]))
     except _FAILURES as error:
         raise InputError(f"{path.name} cannot be read as a NRRD image ({_first_line(error)})") from error
     _voxels_of(path, header)
