@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from lib.ccsd.task import Task
 from lib.datastores import downloads
 from lib.datastores.archive import write_archive
+from lib.datastores.drawn import known_of, read_on
 from lib.datastores.groups import study_of_entry
 from lib.datastores.index import StudyIndex
 from lib.errors import InputError, NotFoundError
 from lib.files import replacing
 from lib.studies import names
-from lib.studies.labels import Drawn, read_drawn
 from lib.studies.sources import Source
 from lib.studies.study import Study, survey
 from lib.studies.volumes import (
@@ -306,27 +306,16 @@ class StudyDatastore(StudyIndex):
             raise NotFoundError(f"image {image_id} does not exist")
         if not label_tag.isidentifier():
             raise InputError(f"tag is {label_tag!r}, expected letters, digits and _")
-        label = read_drawn(
-            Path(label_filename),
-            known=len(self._task.labels),
-            aliases=self._task.aliases,
-            names=self._task.segment_names,
-            reference=self._grid(image_id),
-            segments=label_info.get("label_info") or (),
-            inner=tuple(self._task.region_labels.values()),
-        )
-        info = {**label_info, **self._known_of(label), "ts": self._later_than_others(image_id, label_tag)}
+        segments, grid = label_info.get("label_info") or (), self._grid(image_id)
+        label = read_on(self._own_file(image_id), grid, Path(label_filename), segments, self._task)
+        info = {**label_info, **known_of(label, self._task), "ts": self._later_than_others(image_id, label_tag)}
         self._keep_label(image_id, label_tag, label.values, label.grid, info)
         return image_id
 
-    def _known_of(self, label: Drawn) -> dict[str, list[str]]:
-        """Which regions the label knows, unless it is all, and what its user is told."""
-        drawn, warnings = list(self._task.drawn(label.listed)), list(label.warnings)
-        if not label.listed or len(drawn) == len(self._task.regions):
-            return {"warnings": warnings} if warnings else {}
-        others = ", ".join(region for region in self._task.regions if region not in drawn)
-        told = f"the label knows {', '.join(drawn)} alone: no segment stands for {others}"
-        return {"regions": drawn, "warnings": [*warnings, told]}
+    def _own_file(self, image_id: str) -> Path | None:
+        """The image's file; None for a DICOM series."""
+        file = self._datastore.objects[image_id].image.info.get("file", "")
+        return self._root / file if names.is_image_file(file) else None
 
     def _later_than_others(self, image_id: str, tag: str) -> int:
         """Now, in s since 1970, but after all labels of the study: the last one saved is the newest, also within one
@@ -339,7 +328,8 @@ class StudyDatastore(StudyIndex):
     def _keep_label(
         self, image_id: str, tag: str, values: NDArray[np.uint8], grid: Grid, info: Mapping[str, Any]
     ) -> None:
-        self._replace_label(image_id, tag, info, lambda path: write_volume(path, values, grid))
+        own = self._own_file(image_id)
+        self._replace_label(image_id, tag, info, lambda path: write_volume(path, values, grid, like=own))
 
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         """Keep an image that a client sends, in `uploads/`, beside those of its case that were sent before.

@@ -30,6 +30,7 @@ class Placement:
     second: bool = False  # NIfTI-2
 
     def write(self, path: Path, data: NDArray[np.generic]) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
         kind = nib.nifti2.Nifti2Image if self.second else nib.nifti1.Nifti1Image
         header = kind.header_class()
         header.set_data_dtype(data.dtype)

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from lib.ccsd.network import PRESETS
 from lib.ccsd.task import BRATS
+from lib.datastores.local import StudyDatastore
 from lib.datastores.uploads import unpacked
+from lib.errors import GridMismatchError
 from lib.infers.ccsd import CCSDInferTask
 from lib.publishing.served import ServedModel
 from lib.studies.nifti_file import PLACE_FIELDS
@@ -136,3 +138,30 @@ def test_a_mask_of_another_format_comes_as_nifti(task: CCSDInferTask, tmp_path: 
     mask = infer(task, FORMS[form](tmp_path / "p_flair", brain(), MOVED), tmp_path)
     assert mask.name == "answer.nii.gz"
     assert np.allclose(nib.loadsave.load(mask).affine, MOVED, atol=1e-5)
+
+
+@pytest.mark.parametrize("placement", [WITHOUT_CODES, OTHER_QFORM], ids=["no codes", "qform"])
+@pytest.mark.parametrize("drawn_by", ["ITK", "nibabel"])
+def test_a_label_drawn_where_itk_or_nibabel_puts_an_image_is_kept_on_it(
+    tmp_path: Path, placement: Placement, drawn_by: str
+) -> None:
+    image = placement.write(tmp_path / "studies" / "p_flair.nii.gz", DATA)
+    grid = read_grid(image)
+    if drawn_by == "ITK":
+        write_nrrd(tmp_path / "label.nrrd", MASK, shown_grid(image, grid))
+    else:
+        write_volume(tmp_path / "label.nii.gz", MASK, grid)
+    store = StudyDatastore(str(tmp_path / "studies"), BRATS)
+    store.save_label("p_flair", str(next(tmp_path.glob("label.*"))), "final", {})
+    kept = Path(store.get_label_uri("p_flair", "final"))
+    assert np.array_equal(np.asarray(nib.loadsave.load(kept).dataobj), MASK)
+    check_same_place(kept, image)
+
+
+def test_a_label_that_lies_where_no_reader_puts_the_image_is_refused(tmp_path: Path) -> None:
+    OTHER_QFORM.write(tmp_path / "studies" / "p_flair.nii.gz", DATA)
+    FORMS["nii.gz"](tmp_path / "label", MASK, nib.affines.from_matvec(EYE[:3, :3], [500, 0, 0]))
+    with pytest.raises(GridMismatchError):
+        StudyDatastore(str(tmp_path / "studies"), BRATS).save_label(
+            "p_flair", str(tmp_path / "label.nii.gz"), "final", {}
+        )
