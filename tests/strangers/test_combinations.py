@@ -89,6 +89,8 @@ DAMAGE: dict[str, Callable[[bytes, int], bytes]] = {
     "zeros": lambda content, place: bytes(len(content)),
     "header of zeros": lambda content, place: bytes(348) + content[348:],
 }
+OF_HEADERS = ("zeros", "header of zeros")
+VOXELS_ALONE = (".raw", ".img")
 IS_CHECKED = ("nii.gz", "nii, packed", "nii.gz, packed twice", "big-endian", "mha, compressed", "mhd and zraw", "mgz")
 
 
@@ -158,6 +160,8 @@ class Combination:
             file.unlink()
         elif self.damage == "a bit flipped":
             file.write_bytes(_flipped(file.read_bytes(), self.place))
+        elif self.damage in OF_HEADERS and file.suffix in VOXELS_ALONE:  # other voxels, which nobody could notice
+            file.write_bytes(DAMAGE["cut"](file.read_bytes(), self.place))
         elif self.damage is not None:
             file.write_bytes(DAMAGE[self.damage](file.read_bytes(), self.place))
 
