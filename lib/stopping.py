@@ -1,21 +1,40 @@
-"""Work that nobody waits for any more ends at its next step, wherever that is."""
+"""Work that nobody waits for any more, or whose time is over, ends at its next step, wherever that is."""
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol
 
-_asked: ContextVar[threading.Event | None] = ContextVar("stop asked", default=None)
+
+class Asked(Protocol):
+    """A `threading.Event`, or a `Deadline`."""
+
+    def is_set(self) -> bool: ...
+
+
+_asked: ContextVar[Asked | None] = ContextVar("stop asked", default=None)
 
 
 class StoppedError(Exception):
-    """The one who asked for the work is gone."""
+    """The one who asked for the work is gone, or its time is over."""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """Set from `ends` on, of `time.monotonic`; None: never."""
+
+    ends: float | None
+
+    def is_set(self) -> bool:
+        return self.ends is not None and time.monotonic() >= self.ends
 
 
 @contextmanager
-def stoppable(asked: threading.Event) -> Iterator[None]:
+def stoppable(asked: Asked) -> Iterator[None]:
     """Within, `stop_here` ends the work of this thread once `asked` is set."""
     token = _asked.set(asked)
     try:

@@ -50,7 +50,7 @@ ALLOWED = {
         "trainers",
     },
     "infers": {"ccsd", "clock", "datastores", "dicom_seg", "devices", "evaluation", "publishing", *DATA},
-    "trainers": {"ccsd", "devices", "evaluation", "files", "publishing", "tensor_files", "training", *DATA},
+    "trainers": {"ccsd", "devices", "evaluation", "files", "publishing", "stopping", "tensor_files", "training", *DATA},
     "configs": {"activelearning", "ccsd", "errors", "infers", "publishing", "scoring", "settings", "trainers"},
 }
 # where MONAI Label may be imported

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,19 @@ from lib.errors import InputError
 from lib.files import remove_leftovers
 from lib.publishing.expected import trained_on
 from lib.publishing.served import ServedModel
+from lib.stopping import Deadline, StoppedError, stoppable
 from lib.trainers.job import Job, learn
+from lib.trainers.own_process import STAYS, began
+from lib.trainers.progress import PREPARING, Progress
 from lib.trainers.records import read_json
 from lib.trainers.settings import DEFAULTS, Wanted, read_wanted
 from lib.trainers.snapshot import Prepared, prepare_entries, take_snapshot
 from lib.trainers.validation import choose_validation
+from lib.training.limit import TimeLimit
 
 logger = logging.getLogger(__name__)
+
+ENDING = 3.0  # s: weights are written, the process ends
 
 
 class CCSDTrainTask(TrainTask):
@@ -52,6 +59,11 @@ class CCSDTrainTask(TrainTask):
         """What the last training wrote: version, validation Dice by subset, `history` of all its epochs, `outcome`."""
         return read_json(self.stats_file)
 
+    @property
+    def progress_file(self) -> Path:
+        """What a training that is running does now (`lib.trainers.progress`)."""
+        return self.folder / "progress.json"
+
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Train, publish what passes the publish rule, and return the stats.
 
@@ -61,9 +73,11 @@ class CCSDTrainTask(TrainTask):
         """
         wanted = read_wanted(request)
         device = read_device(request.get("device"))
-        with self._alone():
-            ready, left_out = self._ready(datastore)
-            job = self._plan(wanted, device, ready, left_out)
+        start = began()
+        limit = TimeLimit(start + 60 * wanted.train.max_minutes, ENDING) if wanted.train.max_minutes else None
+        with self._alone(), self._progress(wanted, limit) as progress:
+            ready, left_out = self._ready(datastore, progress)
+            job = replace(self._plan(wanted, device, ready, left_out), progress=progress)
             logger.info("training on %s, validating on %s", job.facts["training"], job.facts["validation"])
             logger.info("settings: %s", job.facts["config"])
             count = _processes(wanted, device)
@@ -72,15 +86,42 @@ class CCSDTrainTask(TrainTask):
                 torch.multiprocessing.spawn(learn, args=(count, job), nprocs=count)
             else:
                 learn(0, 1, job)
-        return self.stats()
+        return self._trained(time.monotonic() - start)
 
-    def _ready(self, datastore: Datastore) -> tuple[list[Prepared], dict[str, str]]:
+    def _trained(self, seconds: float) -> dict[str, Any]:
+        """The stats. Raises InputError: not one step was made."""
+        stats = self.stats()
+        if not any(one["epoch"] for one in stats["history"]):
+            raise InputError(stats["outcome"])
+        logger.info("%.0f s from start to end", seconds)
+        return stats
+
+    @contextmanager
+    def _progress(self, wanted: Wanted, limit: TimeLimit | None) -> Iterator[Progress]:
+        progress = Progress(self.progress_file, wanted.train.max_epochs, wanted.train.steps, limit)
+        try:
+            yield progress
+        finally:
+            progress.close()
+
+    def _ready(self, datastore: Datastore, progress: Progress | None = None) -> tuple[list[Prepared], dict[str, str]]:
         """The snapshot of this training, prepared, and what is left out."""
+        progress = progress or Progress()
         rows = datastore.datalist()
         if not rows:
             raise InputError("no label with the tag final is saved, expected at least one labelled study to train on")
         entries = take_snapshot(rows, self.model.task, self.folder, replay=self.replay)
-        ready, left_out = prepare_entries(entries, self.model.task, self.folder / "cases")
+        progress.begin(PREPARING, len(entries))
+        try:
+            with stoppable(Deadline(progress.limit.ends if progress.limit else None)):
+                ready, left_out = prepare_entries(
+                    entries, self.model.task, self.folder / "cases", on_study=progress.study
+                )
+        except StoppedError:
+            raise InputError(
+                f"max_minutes was over while the {len(entries)} studies were prepared, expected more; those that are "
+                f"prepared are kept, so that another try gets further; {STAYS}"
+            ) from None
         if not any(not one.earlier for one in ready):
             raise InputError(f"none of the labelled studies can be used: {'; '.join(left_out.values())}")
         return ready, left_out

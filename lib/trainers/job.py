@@ -8,7 +8,7 @@ import logging
 import os
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from lib.ccsd.task import Task
 from lib.publishing.rule import PublishRule
 from lib.publishing.served import ServedModel
 from lib.publishing.versions import Versions
+from lib.trainers.before import validate_before
+from lib.trainers.progress import STEPS, VALIDATING, Progress
 from lib.trainers.records import Records
 from lib.trainers.snapshot import Prepared
 from lib.training.cache import read_cached
 from lib.training.config import TrainConfig
-from lib.training.loop import train, validate
+from lib.training.loop import Epoch, train
 from lib.training.processes import join_processes
 from lib.training.run import DivergedError
 
@@ -32,7 +34,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """See `lib.trainers.ccsd`. `facts`: what versions and statistics say of this training."""
+    """See `lib.trainers.ccsd`. `progress`: what it is doing, with its limit of time; `facts`: what versions and
+    statistics say of it."""
 
     published: Path
     shipped: Path
@@ -49,11 +52,12 @@ class Job:
     gpu_memory: float
     device: torch.device
     facts: Mapping[str, Any]
+    progress: Progress = field(default_factory=Progress)
 
     @property
     def key(self) -> str:
-        """The same for the same data and settings."""
-        facts = {name: value for name, value in self.facts.items() if name != "parent"}
+        """The same for the same data and settings, however many studies there is time to validate on."""
+        facts = {name: value for name, value in self.facts.items() if name not in ("parent", "validation")}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -96,13 +100,31 @@ def learn(rank: int, count: int, job: Job) -> None:
         job = replace(job, facts=state["facts"], weights=state["weights"])
     network = job.versions.load(str(job.facts["parent"])).network.place(device)
     training = [read_cached(one.file) for one in job.training]
-    validation = [read_cached(one.file) for one in job.validation]
-    records = None
+    listed = [read_cached(one.file) for one in job.validation if one.id in job.facts["validation"]]
+    limit, progress = job.progress.limit, job.progress
+    records, validation = None, listed
     if rank == 0:
-        records = Records(job, state["before"] if state else validate(network, validation))
+        before = state["before"] if state else None
+        if before is None:
+            before, validation = validate_before(network, listed, progress)
+            job = replace(job, facts={**job.facts, "validation": job.facts["validation"][: len(validation)]})
+        records = Records(job, before)
         if state:
             records.restore(state)
+            progress.done = state["run"]["done"]
         records.begin()
+        progress.begin(STEPS, 0)
+
+    def see(epoch: Epoch) -> None:
+        if records:
+            records.see(epoch)
+            progress.begin(STEPS, 0)
+
+    def on_study(number: int) -> None:
+        if number == 1:
+            progress.begin(VALIDATING, len(validation))
+        progress.study(number)
+
     try:
         train(
             network,
@@ -110,10 +132,13 @@ def learn(rank: int, count: int, job: Job) -> None:
             validation,
             job.config,
             device=device,
-            on_epoch=records.see if records else lambda _: None,
+            on_epoch=see,
+            on_step=lambda _: progress.step() if records else None,
+            on_study=on_study,
             weights=job.weights,
             resume=state["run"] if state else None,
             processes=processes,
+            limit=limit,
         )
     except DivergedError:
         job.state_file.unlink(missing_ok=True)  # resumed, it would diverge again

@@ -9,11 +9,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 
 from lib.errors import InputError, is_full
 from lib.training.run import DivergedError
 
 NICENESS = 10
+TICKS = os.sysconf("SC_CLK_TCK")
+_born: ContextVar[float | None] = ContextVar("start of this process", default=None)
 STAYS = "the weights before it stay"
 
 
@@ -22,6 +26,7 @@ def own_process() -> Iterator[None]:
     """Inference comes first on the CPU; when the server is gone this process ends at once; an error that the user can
     understand ends it with a line `error: <sentence>`."""
     os.nice(NICENESS)
+    token = _born.set(time.monotonic() - _age())
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         yield
@@ -30,6 +35,13 @@ def own_process() -> Iterator[None]:
         if sentence is None:
             raise
         sys.exit(f"error: {sentence}")
+    finally:
+        _born.reset(token)
+
+
+def began() -> float:
+    """When this work began, of `time.monotonic`: with its process, which needs seconds to load; outside of one now."""
+    return _born.get() or time.monotonic()
 
 
 def sentence_of(error: BaseException) -> str | None:
@@ -43,6 +55,12 @@ def sentence_of(error: BaseException) -> str | None:
         return f"not enough memory, expected a smaller patch, train_batch_size or window; {STAYS}"
     cause = error.__cause__ or error.__context__
     return sentence_of(cause) if cause else None
+
+
+def _age() -> float:
+    """Seconds since this process was started (proc(5), field 22)."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / TICKS
 
 
 def _end_with(parent: int) -> None:

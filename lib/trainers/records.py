@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,7 @@ from lib.files import replacing
 from lib.publishing.checkpoint import UNTRAINED
 from lib.publishing.rule import Verdict, judge
 from lib.tensor_files import save_tensors
+from lib.trainers.own_process import STAYS
 from lib.training.loop import Epoch, describe, mean_dice
 
 if TYPE_CHECKING:
@@ -66,8 +68,9 @@ class Records:
         self.versions = self.job.versions
 
     def begin(self) -> None:
-        score = mean_dice(self.before)
-        logger.info("start: version %s, mean validation Dice %.4f", self.job.facts["parent"], score)
+        score = mean_dice(self.before) if self.before else None
+        if score is not None:
+            logger.info("start: version %s, mean validation Dice %.4f", self.job.facts["parent"], score)
         if not self.history:
             self.history = [{"epoch": 0, "losses": {}, "score": score}]
         self._write({})
@@ -94,9 +97,11 @@ class Records:
         if self.version is None and self._refused is not None:
             _, network, notes, reason = self._refused
             candidate = self.versions.keep_back(network, name=NAME, notes=notes, reason=reason)
-            sentence = f"kept back as candidate {candidate}: {reason}"
+            sentence = f"kept back as candidate {candidate}: {reason}{self._shortened()}"
+        elif self.version is None:
+            sentence = self._too_short()
         else:
-            sentence = f"published {self.version}: {self.verdict.reason}{self._on_what()}"
+            sentence = f"published {self.version}: {self.verdict.reason}{self._on_what()}{self._shortened()}"
             if self.versions.pinned() not in (None, self.version):
                 sentence += f"; {self.versions.pinned()} is pinned and stays served"
         self.job.state_file.unlink(missing_ok=True)
@@ -105,6 +110,28 @@ class Records:
 
     def _on_what(self) -> str:
         return "" if self.job.facts["held_out"] else ", on the training studies: too few to hold one out"
+
+    def _shortened(self) -> str:
+        """If there was no time to validate on all studies: on how many."""
+        used, listed = len(self.job.facts["validation"]), len(self.job.validation)
+        if used == listed:
+            return ""
+        return f" (on {used} of {listed} validation studies: more do not fit into max_minutes)"
+
+    def _too_short(self) -> str:
+        """Why not one step was made."""
+        limit, minutes = self.job.progress.limit, self.job.config.max_minutes
+        if limit is None or minutes is None:
+            return "nothing was trained: all epochs were over"
+        if not self.before:
+            why = "was over before the weights that it starts from were validated, expected more"
+        else:
+            needed = minutes - limit.left / 60  # `left` is below 0 by what is missing
+            why = (
+                f"has no room for a step: one takes about {limit.step:.0f} s, the validation after it "
+                f"{limit.rest:.0f} s, and the start took the rest; expected at least {math.ceil(needed)}"
+            )
+        return f"nothing was trained: max_minutes is {minutes:g}, which {why}; {STAYS}"
 
     def _publish(self, epoch: Epoch, verdict: Verdict, notes: dict[str, Any]) -> None:
         score = epoch.score or 0.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from lib.ccsd.task import Task
 from lib.errors import InputError
 from lib.files import replacing
+from lib.stopping import stop_here
 from lib.studies.study import Study, find_studies, study_of
 from lib.training.cache import cached_file, load_cached
 from lib.training.digest import digest_of
@@ -72,11 +73,22 @@ def take_snapshot(
     return entries
 
 
-def prepare_entries(entries: Iterable[Entry], task: Task, folder: Path) -> tuple[list[Prepared], dict[str, str]]:
+def prepare_entries(
+    entries: Iterable[Entry], task: Task, folder: Path, *, on_study: Callable[[int], None] = lambda _: None
+) -> tuple[list[Prepared], dict[str, str]]:
     """The studies decoded and prepared in `folder` (each once for good), and those that cannot be used, with the
-    reason. What is no longer labelled is removed from there."""
+    reason. What is no longer labelled is removed from there.
+
+    Args:
+        on_study: sees the number, from 1, of the one that is prepared next.
+
+    Raises:
+        StoppedError: within `lib.stopping.stoppable`; what is prepared by then is kept.
+    """
     ready, left_out = [], {}
-    for entry in entries:
+    for number, entry in enumerate(entries, start=1):
+        on_study(number)
+        stop_here()
         how: dict[str, Any] = {"image": entry.image, "drawn": entry.regions}
         try:
             load_cached(entry.study, entry.label, task, folder, **how)

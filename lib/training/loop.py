@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from lib.evaluation.predict import WindowConfig
 from lib.evaluation.subsets15 import dice_by_subset, mean_over
 from lib.training.cases import Case, Sample, batches
 from lib.training.config import TrainConfig
+from lib.training.limit import TimeLimit, limit_of
 from lib.training.processes import SINGLE, Processes
 from lib.training.run import Run
 
@@ -57,17 +59,22 @@ def train(
     device: torch.device,
     on_epoch: Callable[[Epoch], None],
     on_step: Callable[[dict[str, float]], None] = lambda _: None,
+    on_study: Callable[[int], None] = lambda _: None,
     weights: Sequence[float] | None = None,
     resume: Mapping[str, Any] | None = None,
     processes: Processes = SINGLE,
+    limit: TimeLimit | None = None,
 ) -> None:
     """Train `network` in place; `on_epoch` sees every epoch's result and keeps what it wants.
 
     Args:
+        on_study: sees the number, from 1, of the case that is validated on next.
         weights: how often each case is drawn, in proportion (None: all alike).
         resume: the state that an earlier run's last epoch gave; with the same settings (and no time limit) the result
             is that of a run which was never stopped.
         processes: the processes that train together; validation is done in the first alone.
+        limit: until when, where that is not counted from here (None: `max_minutes` from now). No step fits: there is
+            no epoch.
 
     Raises:
         InputError: no cases, a patch that the network cannot take, or a state that does not fit.
@@ -75,7 +82,8 @@ def train(
     """
     if not cases:
         raise InputError("there is no labelled study to train on, expected at least one")
-    run = Run(network, config, device=device, processes=processes)
+    limit = limit or limit_of(config.max_minutes, spent=float(resume["seconds"]) if resume else 0.0)
+    run = Run(network, config, device=device, processes=processes, limit=limit)
     if resume:
         run.restore(resume)
     progress = run.progress  # read once a step: the clock goes on, and the last epoch is to know that it is the last
@@ -93,21 +101,40 @@ def train(
             if progress >= 1:
                 break
         state = run.state()
-        scored = progress >= 1 or run.epoch % config.validate_every == 0
+        due = run.epoch % config.validate_every == 0 and not (limit and limit.left <= limit.validation)
+        scored = bool(processes.agree(progress >= 1 or due))
         if processes.rank == 0:
             candidate = run.candidate()
-            dice = validate(candidate, validation) if scored and validation else None
+            dice = validate(candidate, validation, on_study=on_study, limit=limit) if scored and validation else None
             losses = {k: v / count for k, v in sums.items()}
             on_epoch(Epoch(run.epoch, progress, run.learning_rate, losses, dice, candidate, state))
         processes.wait()
+        progress = run.progress if scored else progress  # a validation takes time
 
 
-def validate(network: CCSDNetwork, cases: Sequence[Case]) -> dict[int, Tensor]:
-    """Mean Dice (R,) over the cases, for the whole lattice of each case, from one window a case: the quickest way."""
+def validate(
+    network: CCSDNetwork,
+    cases: Sequence[Case],
+    *,
+    on_study: Callable[[int], None] = lambda _: None,
+    limit: TimeLimit | None = None,
+) -> dict[int, Tensor]:
+    """Mean Dice (R,) over the cases, for the whole lattice of each case. `limit` is told how long it took."""
+    started = time.monotonic()
+    found = []
+    for number, case in enumerate(cases, start=1):
+        on_study(number)
+        found.append(dice_of(network, case))
+    if limit:
+        limit.validated(time.monotonic() - started)
+    return mean_over(found)
+
+
+def dice_of(network: CCSDNetwork, case: Case) -> dict[int, Tensor]:
+    """Dice (R,) by subset of one case, from one window: the quickest way."""
     window = WindowConfig(edge=None)
-    return mean_over(
-        [dice_by_subset(network, c.volumes.float(), c.present, c.label, drawn=c.drawn, window=window) for c in cases]
-    )
+    volumes = case.volumes.float()
+    return dice_by_subset(network, volumes, case.present, case.label, drawn=case.drawn, window=window)
 
 
 def mean_dice(dice: Mapping[int, Tensor]) -> float:

@@ -17,6 +17,7 @@ from lib.ccsd.network import CCSDNetwork
 from lib.errors import InputError
 from lib.training.cases import Sample, crop
 from lib.training.config import TrainConfig
+from lib.training.limit import TimeLimit
 from lib.training.processes import SINGLE, Processes
 
 
@@ -61,7 +62,13 @@ class Run:
     """A network in training, with its optimiser, averaged weights and random state."""
 
     def __init__(
-        self, network: CCSDNetwork, config: TrainConfig, *, device: torch.device, processes: Processes = SINGLE
+        self,
+        network: CCSDNetwork,
+        config: TrainConfig,
+        *,
+        device: torch.device,
+        processes: Processes = SINGLE,
+        limit: TimeLimit | None = None,
     ) -> None:
         for name in ("patch", "large_patch", "brain_patch"):
             edges = getattr(config, name)
@@ -70,6 +77,7 @@ class Run:
         self.config = config
         self.device = device
         self.processes = processes
+        self.limit = limit
         self.network = network.place(device)
         self.averaged = copy.deepcopy(network).eval()
         self._start = copy.deepcopy(network).eval() if config.keep else None
@@ -88,9 +96,10 @@ class Run:
         """Share of the run that is done, by steps or by time, whichever is further; the same in all processes."""
         config = self.config
         by_steps = self.done / (config.max_epochs * config.steps)
-        if not config.max_minutes:
+        if self.limit is None:
             return min(1.0, by_steps)
-        by_time = self.processes.agree(self._seconds() / (60 * config.max_minutes))
+        used, left = self._seconds(), max(0.0, self.limit.left)
+        by_time = self.processes.agree(used / (used + left) if left else 1.0)
         return min(1.0, max(by_steps, by_time))
 
     @torch.no_grad()
@@ -114,6 +123,7 @@ class Run:
             "done": self.done,
             "epoch": self.epoch,
             "seconds": self._seconds(),
+            "pace": [self.limit.step, self.limit.validation] if self.limit else [],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -131,9 +141,12 @@ class Run:
             raise InputError("the run to resume is of another network, expected the one of this run") from None
         self.generator.set_state(state["generators"][self.processes.rank])
         self.done, self.epoch, self._seconds_before = state["done"], state["epoch"], state["seconds"]
+        if self.limit and state.get("pace"):
+            self.limit.step, self.limit.validation = state["pace"]
 
     def step(self, studies: Sequence[Sample]) -> dict[str, float]:
         """One optimiser step on crops of `studies`, which have the same modalities; the loss terms."""
+        started = time.monotonic()
         config, progress = self.config, self.progress
         self._set_learning_rate(progress)
         volumes, regions = self._crops(studies, progress)
@@ -152,6 +165,8 @@ class Run:
         self.optimiser.step()
         self.done += 1
         self._average(min(config.average, self.done / (self.done + 10)))
+        if self.limit:
+            self.limit.stepped(time.monotonic() - started)
         return values
 
     @torch.no_grad()

@@ -176,7 +176,7 @@ def show_training() -> Any:
     """The last training of this server (None: none yet), and what it wrote of its epochs."""
     task, _ = AsyncTask.status("train")
     told = with_outcome(task) if task else {}
-    state = {k: told.get(k) for k in ("status", "start_ts", "end_ts", "outcome")} if task else None
+    state = {k: told.get(k) for k in ("status", "start_ts", "end_ts", "outcome", "progress")} if task else None
     lines = [str(line) for line in task.get("details", ())] if task else []
     return {"task": state, "lines": lines, "stats": _config().trainer().stats()}
 

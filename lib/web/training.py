@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -19,6 +20,7 @@ from monailabel.utils.async_tasks.utils import tasks
 from lib.devices import read_device
 from lib.errors import BusyError, InputError, NotFoundError
 from lib.trainers.own_process import STAYS
+from lib.trainers.progress import told
 from lib.trainers.settings import read_wanted
 from lib.web.model import scored
 from lib.web.openapi import BUSY, ERRORS
@@ -70,7 +72,8 @@ def start_all(params: dict[str, Any] | None = None) -> Any:
 @router.get("/train/", tags=["Train"], dependencies=[USER], responses=ERRORS)
 def status(all: bool = False, check_if_running: bool = False) -> Any:
     """The last training (`all`: a list of all of this server): `status` is SUBMITTED, RUNNING, DONE, STOPPED or ERROR,
-    `details` the last lines of its log, `outcome` one sentence once it is over."""
+    `details` the last lines of its log, `outcome` one sentence once it is over, `progress` what it is doing until then
+    (`says`: the same in words)."""
     found = training.status(all, check_if_running)
     return [with_outcome(task) for task in found] if isinstance(found, list) else with_outcome(found)
 
@@ -103,7 +106,8 @@ def under_way(method: str) -> list[dict[str, Any]]:
 
 
 def with_outcome(task: dict[str, Any]) -> dict[str, Any]:
-    """A task of MONAI Label with `outcome`, how it ended in a sentence (None: it has not)."""
+    """A task of MONAI Label with `outcome`, how it ended in a sentence (None: it has not), and `progress`, what it is
+    doing (None: it is not running)."""
     lines = [str(line) for line in task.get("details") or ()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     outcome = None
@@ -115,4 +119,11 @@ def with_outcome(task: dict[str, Any]) -> dict[str, Any]:
         killed = f"the training process ended without a word: it was killed, or memory ran out; {STAYS}"
         failed = f"the training failed, its log is in details and in /logs/; {STAYS}"
         outcome = errors[-1] if errors else failed if any("Traceback" in line for line in lines) else killed
-    return {**task, "outcome": outcome}
+    return {**task, "outcome": outcome, "progress": _progress(task)}
+
+
+def _progress(task: dict[str, Any]) -> dict[str, Any] | None:
+    if task["status"] != "RUNNING":
+        return None
+    since = datetime.strptime(task["start_ts"], "%Y-%m-%d %H:%M:%S").timestamp()
+    return told(app_instance().models[task["request"]["model"]].trainer().progress_file, since)
