@@ -59,9 +59,11 @@ def line(one: Version, task: Task) -> str:
 def compared(first: Version, second: Version, task: Task) -> str:
     """A Markdown table."""
     found = compare(first, second, task)
-    same = found["validated_on"][0] == found["validated_on"][1]
+    measured = (
+        "the same studies" if found["comparable"] else "DIFFERENT studies or labels: the values cannot be compared"
+    )
     lines = [
-        f"{first.version} -> {second.version}, measured on {'the same' if same else 'DIFFERENT'} studies",
+        f"{first.version} -> {second.version}, measured on {measured}",
         f"trained on by the second alone: {', '.join(found['only'][1]) or 'none'}",
         f"by the first alone: {', '.join(found['only'][0]) or 'none'}",
         f"labels or images changed: {', '.join(found['changed']) or 'none'}",
@@ -71,7 +73,8 @@ def compared(first: Version, second: Version, task: Task) -> str:
         "|---|" + "---|" * len(task.regions),
     ]
     for row in found["dice"]:
-        cells = " | ".join(" -> ".join("-" if v is None else f"{v:.3f}" for v in row[g]) for g in task.regions)
+        between = " -> " if found["comparable"] else "; "
+        cells = " | ".join(between.join("-" if v is None else f"{v:.3f}" for v in row[g]) for g in task.regions)
         lines.append(f"| {'+'.join(row['modalities'])} | {cells} |")
     return "\n".join(lines)
 

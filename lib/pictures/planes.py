@@ -41,6 +41,16 @@ def to_ras(data: NDArray[T], grid: Grid) -> tuple[NDArray[T], NDArray[np.float64
     return turned, grid.spacing[np.argsort(orientation[:, 0])]
 
 
+def positions(grid: Grid) -> list[tuple[float, float]]:
+    """By axis of the array that `to_ras` gives, in mm along the patient's axis that it is nearest to: where the middle
+    of the first slice lies, and how far apart slices are."""
+    own = np.argsort(nib.orientations.io_orientation(grid.affine)[:, 0])
+    step = np.abs(grid.affine[range(3), own])
+    middle = (grid.affine @ [*((np.array(grid.shape) - 1) / 2), 1])[:3]
+    first = middle - step * (np.array(grid.shape)[own] - 1) / 2
+    return list(zip(first.tolist(), step.tolist(), strict=True))
+
+
 def upright(turned: NDArray[T], axis: int, index: int) -> NDArray[T]:
     """One slice of a RAS-ordered array as a picture (rows from the top, columns from the left): the patient's right is
     on the left, or, seen from the side, the face."""

@@ -20,6 +20,7 @@ from lib.infers.answer import volumes
 from lib.publishing.compare import compare
 from lib.publishing.versions import Versions
 from lib.studies.labels import EMPTY, read_label
+from lib.studies.sources import Source
 from lib.web import model, slices, studies
 from lib.web.openapi import BUSY, ERRORS
 from lib.web.recent import Recent
@@ -85,9 +86,10 @@ def show_study(image: str) -> Any:
 
 @data.get("/view")
 def open_image(image: str, modality: str, mask: str = "") -> Any:
-    """An image of a study for the viewer, read anew: its planes, the saved label, whether `mask` lies on its grid."""
+    """An image of a study for the viewer, read anew: its planes, the saved label, whether `mask` is kept still and lies
+    on its grid. `modality` may be the id of an image that is not used."""
     store = _datastore()
-    source = studies.source_of(store.study(image), modality)
+    source = _source(image, modality)
     layer = slices.layer_of(store.read(source))
     images.put((image, modality), layer)
     own = store.image_id(source)
@@ -98,6 +100,7 @@ def open_image(image: str, modality: str, mask: str = "") -> Any:
         "grid": layer.grid.describe(),
         "planes": slices.planes(layer),
         "label": _saved_label(own) if own else None,
+        "kept": shown is not None,
         "fits": shown is not None and shown.grid.matches(layer.grid),
     }
 
@@ -107,8 +110,7 @@ def image_slice(image: str, modality: str, plane: str, index: int, low: float = 
     """A PNG of one slice of the image as it is stored."""
 
     def read() -> Layer:
-        store = _datastore()
-        return slices.layer_of(store.read(studies.source_of(store.study(image), modality)))
+        return slices.layer_of(_datastore().read(_source(image, modality)))
 
     layer = images.get_or_make((image, modality), read)
     return Response(slices.grey_png(layer, plane, index, low=low, high=high), media_type="image/png", headers=PATIENT)
@@ -181,8 +183,16 @@ def show_training() -> Any:
     return {"task": state, "lines": lines, "stats": _config().trainer().stats()}
 
 
+def _source(image: str, modality: str) -> Source:
+    """The image of a modality in the study of `image`, or one that is not used, by its id."""
+    store = _datastore()
+    study = store.study(image)
+    return studies.others(store, study).get(modality) or studies.source_of(study, modality)
+
+
 def _saved_label(image: str) -> dict[str, Any] | None:
-    """The label that is saved for an image, put among the masks, its volumes, and the regions drawn (None: all)."""
+    """The label that is saved for an image, put among the masks, its volumes, the regions drawn (None: all), and what
+    was said when it was saved."""
     path = _datastore().get_label_uri(image, "final")
     if not path:
         return None
@@ -191,7 +201,7 @@ def _saved_label(image: str) -> dict[str, Any] | None:
     mask, layer = f"final {image}", Layer(values, grid)
     masks.put(mask, layer)
     info = _datastore().get_label_info(image, "final")
-    told = {"regions": info.get("regions"), "warnings": [] if values.any() else [EMPTY]}
+    told = {"regions": info.get("regions"), "warnings": info.get("warnings") or ([] if values.any() else [EMPTY])}
     return {"mask": mask, "planes": slices.planes(layer), **told, **volumes(values, grid, task)}
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from lib.errors import InputError
 from lib.pictures.overlay import COLOURS
-from lib.pictures.planes import PLANES, Plane, to_ras, upright
+from lib.pictures.planes import PLANES, Plane, positions, to_ras, upright
 from lib.studies.grid import Grid, Volume
 
 SAMPLE = 500_000  # voxels that the percentiles of an image are taken from
@@ -48,20 +48,23 @@ def layer_of(volume: Volume) -> Layer:
 
 
 def planes(layer: Layer) -> dict[str, dict[str, Any]]:
-    """By plane: how many slices, the picture's size in mm and the letters at its edges; `start`, the slice to show
-    first: of a mask the one with most of it, of an image the middle one."""
+    """By plane: how many slices, the picture's size in mm and the letters at its edges; `at`, the place in the patient
+    of the first slice and the step to the next, mm; `start`, the slice to show first: of a mask the one with most of
+    it, of an image the middle one; `extent` of a mask, the first and the last slice that have some of it."""
     turned, spacing = to_ras(layer.data, layer.grid)
     mask = turned.dtype == np.uint8 and turned.any()
     found = {}
     for name, plane in PLANES.items():
         others = tuple(a for a in range(3) if a != plane.axis)
         width, height = (float(turned.shape[a] * spacing[a]) for a in others)
-        middle = turned.shape[plane.axis] // 2
+        marked = (turned > 0).sum(axis=others) if mask else np.zeros(0)
         found[name] = {
             "slices": turned.shape[plane.axis],
             "mm": [round(width, 2), round(height, 2)],
             "edges": {"left": plane.left, "right": plane.right, "top": plane.top, "bottom": plane.bottom},
-            "start": int((turned > 0).sum(axis=others).argmax()) if mask else middle,
+            "at": [round(mm, 3) for mm in positions(layer.grid)[plane.axis]],
+            "start": int(marked.argmax()) if mask else turned.shape[plane.axis] // 2,
+            "extent": [int(i) for i in np.flatnonzero(marked)[[0, -1]]] if mask else None,
         }
     return found
 

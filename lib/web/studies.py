@@ -52,17 +52,23 @@ def _line(study: str, images: Sequence[Listed]) -> dict[str, Any]:
 
 
 def details(datastore: StudyDatastore, image_id: str, modalities: Sequence[str]) -> dict[str, Any]:
-    """What is found in the study of an image: a chip a modality, and the images that are not used, with the reasons.
+    """What is found in the study of an image: a chip a modality, the images that are not used, with the reasons, and
+    `others`, those of them that can be looked at all the same.
 
     Raises:
         NotFoundError: no such image.
     """
     study = datastore.study(image_id)
+    labelled = {one.image for images in datastore.by_study().values() for one in images if one.labelled}
     return {
         "id": study.id,
         "title": datastore.title(study.id),
         "chips": [chip(study, m) for m in modalities],
         "left_out": _left([*study.unknown, *study.spare, *study.refused]),
+        "others": [
+            {"image": image, "name": source.name, "labelled": image in labelled}
+            for image, source in others(datastore, study).items()
+        ],
         "reference": study.label.name if study.label else None,
     }
 
@@ -78,6 +84,12 @@ def chip(study: Study, modality: str) -> dict[str, str]:
         reason = f"none is recognised, but {len(study.unknown)} cannot be told: {doubts}"
         return {"modality": modality, "state": "unsure", "name": "", "reason": reason}
     return {"modality": modality, "state": "missing", "name": "", "reason": "no image of the study is recognised as it"}
+
+
+def others(datastore: StudyDatastore, study: Study) -> dict[str, Source]:
+    """Image id -> image of the study that is listed, and so may have a label, but not used."""
+    left = [one.source for one in (*study.spare, *study.unknown, *study.refused)]
+    return {image: source for source in left if (image := datastore.image_id(source))}
 
 
 def source_of(study: Study, modality: str) -> Source:

@@ -54,7 +54,7 @@ class Drawn:
 
 def open_study(page: Page, url: str, patient: str) -> None:
     """From the list of studies into the MONAI Label mode of a patient's study."""
-    page.goto(f"{url}/ohif/")
+    page.goto(f"{url}/ohif/", timeout=60 * SECONDS)
     page.get_by_role("button", name="Confirm and Hide").click(timeout=60 * SECONDS)
     page.get_by_text(patient, exact=True).first.click(timeout=60 * SECONDS)
     page.get_by_role("button", name=re.compile("MONAI Label", re.I)).first.click()

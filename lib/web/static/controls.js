@@ -1,12 +1,9 @@
 // Beside the picture: which image, which plane, which window, which mask; what the mask says; what the study has.
 
-import { post } from "./api.js";
 import { chip, reasons } from "./chips.js";
 import { attempt, byId, el, fill, number, say } from "./dom.js";
 
 const PLANES = ["axial", "coronal", "sagittal"];
-
-let asked = null; // the segmentation under way
 
 export function buildControls(place) {
   const part = (id) => el("div", { id });
@@ -21,8 +18,8 @@ export function showControls(state, actions) {
   part("choose-plane", [state.plane, !state.view], () => planes(state, actions));
   part("choose-window", [state.listed.image], () => windows(state, actions));
   part("choose-mask", [state.overlay, state.view?.label, state.view?.fits, state.note], () => overlays(state, actions));
-  part("segment", [state.listed.image, state.present], () => segmenting(state, actions));
-  part("result", [state.overlay, state.view?.label, state.made], () => result(state));
+  part("segment", [state.listed.image, state.present, Boolean(state.work.asked)], () => segmenting(state, actions));
+  part("result", [state.overlay, state.view?.label, state.work.made], () => result(state));
   part("found", [state.details], () => found(state));
 }
 
@@ -48,7 +45,17 @@ function choice(label, options, chosen, pick) {
 const images = (state, actions) => [
   el("h2", { title: state.details.id }, state.details.title || state.details.id),
   choice("Image", state.present.map((m) => [m, m, false]), state.modality, (m) => attempt(() => actions.openImage(m))),
+  state.details.others.length ? unused(state, actions) : null,
 ];
+
+// The images of the study that are not segmented from can be looked at all the same, with the labels on them.
+function unused({ details, modality }, actions) {
+  const option = ({ image, name, labelled }) =>
+    el("option", { value: image, selected: image === modality }, labelled ? `${name} (labelled)` : name);
+  const pick = (event) => event.target.value && attempt(() => actions.openImage(event.target.value));
+  return el("label", { class: "unused" }, "not used ",
+    el("select", { "data-key": "unused", onchange: pick }, el("option", { value: "" }, "–"), details.others.map(option)));
+}
 
 const planes = (state, actions) =>
   choice("Plane", PLANES.map((p) => [p, p, !state.view]), state.plane, (plane) => actions.set({ plane }));
@@ -79,49 +86,52 @@ function overlays(state, actions) {
 }
 
 function segmenting(state, actions) {
+  const { work, present } = state;
+  const busy = Boolean(work.asked);
   const expected = el("p", { class: "quiet", id: "expected" });
-  const boxes = state.present.map((m) =>
-    el("label", {}, el("input", { type: "checkbox", name: m, checked: true, onchange: () => expect() }), ` ${m}`));
-  const chosen = () => state.present.filter((_, i) => boxes[i].firstChild.checked);
+  const ticked = work.chosen ?? present;
+  const boxes = present.map((m) =>
+    el("label", {},
+      el("input", { type: "checkbox", name: m, checked: ticked.includes(m), disabled: busy, onchange: () => expect() }), ` ${m}`));
+  const chosen = () => present.filter((_, i) => boxes[i].firstChild.checked);
   const go = el("button", { class: "main", id: "go" }, "Segment");
-  const cancel = el("button", { type: "button", id: "cancel", hidden: true, onclick: () => asked?.abort() }, "Cancel");
+  const cancel = el("button", { type: "button", id: "cancel", hidden: !busy, onclick: () => work.asked?.abort() }, "Cancel");
   const expect = () => {
     const names = chosen();
     const row = state.model.dice.find((r) => r.modalities.length === names.length && names.every((m) => r.modalities.includes(m)));
     const why = state.model.not_expected;
     const figures = why ? `not known: ${why}` : row ? Object.keys(state.model.regions).map((g) => `${g} ${number(row[g], 2)}`).join(", ") : "not known";
     expected.textContent = names.length ? `expected Dice: ${figures}` : "choose at least one modality";
-    go.disabled = !names.length;
+    go.disabled = busy || !names.length;
   };
-  const form = el("form", { class: "segment" }, el("div", { class: "boxes" }, boxes), go, cancel, expected);
+  const doing = el("p", { role: "status", id: "doing", hidden: !busy }, `Segmenting ${state.listed.id} from ${ticked.join(", ")}…`);
+  const form = el("form", { class: "segment" }, el("div", { class: "boxes" }, boxes), go, cancel, doing, expected);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    attempt(() => run(state, actions, chosen(), go, cancel));
+    attempt(() => run(state, actions, chosen()));
   });
   expect();
-  return state.present.length ? form : el("p", {}, "No image of this study can be segmented from.");
+  return present.length ? form : el("p", {}, "No image of this study can be segmented from.");
 }
 
-async function run(state, actions, modalities, go, cancel) {
-  asked = new AbortController();
-  go.disabled = true;
-  cancel.hidden = false;
-  const own = modalities.includes(state.modality);
-  say(own ? "Segmenting…" : `Segmenting without ${state.modality}…`);
+async function run(state, actions, modalities) {
+  const { work, listed } = state;
+  Object.assign(work, { asked: new AbortController(), chosen: modalities });
+  actions.working(state);
+  say("");
   try {
-    const made = await post("data/segment", { image: state.view.image, modalities }, { signal: asked.signal });
-    say("");
-    await actions.take(state, made);
+    await actions.segment(state, modalities, work.asked.signal);
   } catch (error) {
-    say(error.name === "AbortError" ? "Cancelled." : error.message, error.name !== "AbortError");
+    const whose = actions.isShown(state) ? "" : `${listed.id}: `;
+    say(error.name === "AbortError" ? `${whose}Cancelled.` : whose + error.message, error.name !== "AbortError");
   } finally {
-    go.disabled = false;
-    cancel.hidden = true;
+    work.asked = null;
+    actions.working(state);
   }
 }
 
 function result(state) {
-  const ccsd = state.overlay === "made" ? state.made?.ccsd : null;
+  const ccsd = state.overlay === "made" ? state.work.made?.ccsd : null;
   const volumes = ccsd ?? (state.overlay === "label" ? state.view.label : null);
   if (!volumes) return [];
   const parts = state.model.labels.map((label) => {

@@ -175,16 +175,17 @@ function comparison(versions) {
   return [el("h2", {}, "Compare"), form, result];
 }
 
-function compared({ dice, only, changed, settings, validated_on: validated }) {
+function compared({ versions, dice, only, changed, settings, comparable }) {
   const regions = Object.keys(dice[0] ?? {}).filter((key) => key !== "modalities");
   const cell = ([a, b]) => {
+    if (!comparable) return el("td", { class: "figure" }, `${number(a)}; ${number(b)}`);
     const worse = a !== null && b !== null && b < a;
-    const text = `${number(a)} → ${number(b)}`;
-    return el("td", { class: worse ? "figure worse" : "figure" }, text);
+    return el("td", { class: worse ? "figure worse" : "figure" }, `${number(a)} → ${number(b)}`);
   };
-  const same = JSON.stringify(validated[0]) === JSON.stringify(validated[1]);
   const facts = [
-    same ? "Both were measured on the same studies." : "They were measured on different studies: the values cannot be compared.",
+    comparable
+      ? "Both were measured on the same studies and labels; red: the second is worse."
+      : `They were measured on different studies or labels, or it is not known on which: the values cannot be compared. Listed is what each reached on its own, ${versions.join("; ")}.`,
     `Trained on by the second alone: ${only[1].join(", ") || "none"}; by the first alone: ${only[0].join(", ") || "none"}; ` +
       `labels changed: ${changed.join(", ") || "none"}.`,
     `Settings that differ: ${Object.entries(settings).map(([k, [a, b]]) => `${k} ${a ?? "–"} → ${b ?? "–"}`).join(", ") || "none"}.`,

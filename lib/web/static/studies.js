@@ -3,7 +3,7 @@
 import { json } from "./api.js";
 import { chip, reasons } from "./chips.js";
 import { attempt, byId, el, fill, say } from "./dom.js";
-import { openStudy } from "./viewer.js";
+import { isBusy, openStudy } from "./viewer.js";
 
 const WAIT = 250; // ms after a key in the search box
 
@@ -56,10 +56,11 @@ function row(study) {
     button.setAttribute("aria-current", "true");
     attempt(() => openStudy(study));
   };
-  const button = el("button", { type: "button", class: "study", onclick: open },
+  const button = el("button", { type: "button", class: "study", "data-study": study.id, onclick: open },
     el("span", { class: "name", title: study.id }, study.title || study.id),
     el("span", { class: "chips" }, el("span", { class: "quiet" }, "…")),
-    study.labelled ? el("span", { class: "chip labelled", title: "a final label is saved" }, "labelled") : null);
+    study.labelled ? el("span", { class: "chip labelled", title: "a final label is saved" }, "labelled") : null,
+    el("span", { class: "chip busy", hidden: !isBusy(study.id) }, "segmenting…"));
   return el("li", {}, button);
 }
 

@@ -42,11 +42,11 @@ function build() {
   });
   const parts = {
     start, stop,
-    status: el("p", { class: "status" }), facts: el("p", { class: "quiet" }),
+    status: el("p", { class: "status" }), progress: el("progress", { max: 1, "aria-label": "Training" }), facts: el("p", { class: "quiet" }),
     charts: el("div", { class: "charts" }), lines: el("pre", { tabindex: 0, "aria-label": "Last lines of the log" }),
   };
   fill(byId("training"),
-    el("div", { class: "panel" }, el("h2", {}, "Training"), form, parts.status, parts.facts),
+    el("div", { class: "panel" }, el("h2", {}, "Training"), form, parts.status, parts.progress, parts.facts),
     parts.charts,
     el("details", { class: "panel" }, el("summary", {}, "Last lines of the log"), parts.lines));
   return parts;
@@ -71,7 +71,8 @@ function draw({ task, lines, stats }, running) {
   panels.start.disabled = running;
   panels.stop.disabled = !running;
   const epoch = last ? `epoch ${last.epoch} of ${stats.config.max_epochs}` : "";
-  panels.status.textContent = task ? `${task.status} since ${task.start_ts}${task.outcome ? `: ${task.outcome}` : ""}` : "No training since this server started.";
+  panels.status.textContent = task ? inWords(task) : "No training since this server started.";
+  showProgress(running, task?.progress ?? {});
   panels.status.dataset.state = task?.status ?? "";
   panels.facts.textContent = last
     ? `Last records: ${epoch}; from ${stats.parent}; ${stats.training.length} studies trained on, ` +
@@ -81,6 +82,19 @@ function draw({ task, lines, stats }, running) {
     : "";
   panels.lines.textContent = lines.join("\n");
   fill(panels.charts, last ? charts(history) : []);
+}
+
+// When it began while it runs, when it ended after that.
+function inWords({ status, start_ts: start, end_ts: end, progress, outcome }) {
+  const when = end ? `${status} at ${end}, begun at ${start}` : `${status} since ${start}`;
+  return [when, progress?.says ?? outcome].filter(Boolean).join(": ");
+}
+
+// The share of all steps; without a share while it is not known.
+function showProgress(running, { epoch, epochs, step, steps }) {
+  panels.progress.hidden = !running;
+  if (epoch) panels.progress.value = ((epoch - 1) * steps + step) / (epochs * steps);
+  else panels.progress.removeAttribute("value");
 }
 
 const reasons = (left) => Object.entries(left).map(([study, why]) => `${study} (${why})`).join(", ");

@@ -1,76 +1,130 @@
 // The viewer: one image of a study in one plane, a mask over it. What is drawn is what the server cut, in true proportions.
 
-import { json, picture } from "./api.js";
-import { attempt, byId, el, fill } from "./dom.js";
+import { json, picture, post } from "./api.js";
+import { attempt, byId, el, fill, say } from "./dom.js";
 import { buildControls, showControls } from "./controls.js";
 
 const KEPT = 96; // slices in memory
 
 const bitmaps = new Map(); // address -> promise of a bitmap, the oldest first
+const works = new Map(); // study -> what was asked for it: {made, modality, chosen, asked}
 let state = null;
+let opening = 0; // the study that was clicked last is shown, whichever answers first
 let drawing = false;
 let again = false;
 
 export async function openStudy(listed) {
+  const own = ++opening;
+  say("");
   const [details, model] = await Promise.all([
     json("data/study", { query: { image: listed.image } }),
     json("data/model"),
   ]);
+  if (own !== opening) return;
   const present = details.chips.filter((c) => c.name).map((c) => c.modality);
+  if (!works.has(listed.id)) works.set(listed.id, { made: null, modality: null, chosen: null, asked: null });
+  const work = works.get(listed.id);
   state = {
-    listed, details, model, present,
+    listed, details, model, present, work,
     modality: null, view: null, plane: "axial", index: {}, low: 1, high: 99.5,
-    overlay: "none", made: null, opacity: 0.5, note: "",
+    overlay: "none", hidden: false, opacity: 0.5, note: "",
   };
   build();
-  if (present.length) await openImage(present.includes("flair") ? "flair" : present[0]);
+  const first = work.modality ?? (present.includes("flair") ? "flair" : present[0] ?? details.others[0]?.image);
+  if (first) await openImage(first);
   else showControls(state, actions);
 }
 
-export async function openImage(modality) {
+export const isBusy = (study) => Boolean(works.get(study)?.asked);
+
+// `modality`, or the id of an image that is not used.
+async function openImage(modality) {
   const own = state;
-  const query = { image: own.listed.image, modality, mask: own.made?.mask ?? "" };
-  const view = await json("data/view", { query });
+  const made = own.work.made;
+  const view = await json("data/view", { query: { image: own.listed.image, modality, mask: made?.mask ?? "" } });
   if (own !== state) return;
-  const same = own.view && own.view.grid === view.grid;
+  const before = own.view;
   bitmaps.clear();
-  Object.assign(own, { modality, view });
-  if (!same) for (const [name, plane] of Object.entries(view.planes)) own.index[name] = plane.start;
-  own.note = own.made && !view.fits ? "The mask lies on another series: segment again to see it on this one." : "";
-  if (own.overlay === "made" && !view.fits) own.overlay = "none";
-  if (own.overlay === "label" && !view.label) own.overlay = "none";
-  if (own.overlay === "none" && view.fits) own.overlay = "made";
-  if (own.overlay === "none" && view.label) chooseOverlay("label");
-  else refresh();
+  Object.assign(own, { modality, view, note: note(own, view) });
+  if (made && !view.kept) own.work.made = null;
+  own.overlay = overlayOn(own, view);
+  for (const [name, plane] of Object.entries(view.planes)) {
+    own.index[name] = before ? samePlace(before.planes[name], own.index[name], plane) : plane.start;
+  }
+  if (!before) goToMask(own);
+  refresh();
 }
 
-export function chooseOverlay(overlay) {
-  state.overlay = overlay;
-  const planes = overlay === "made" ? state.made.planes : overlay === "label" ? state.view.label.planes : {};
-  for (const [name, plane] of Object.entries(planes)) state.index[name] = plane.start;
+function note({ work, details }, view) {
+  const label = details.others.find((one) => one.labelled);
+  if (work.made && !view.kept) return "The mask is not kept any more: segment again to see it.";
+  if (work.made && !view.fits) return "The mask lies on another series: segment again to see it on this one.";
+  if (label && !view.label) return `The saved label was drawn on ${label.name}, which is not used: choose it to see the label.`;
+  return "";
+}
+
+// What was shown goes on to be shown where it can be.
+function overlayOn({ overlay, hidden }, view) {
+  const able = { made: view.fits, label: Boolean(view.label) };
+  if (hidden) return "none";
+  return [overlay, "made", "label"].find((one) => able[one]) ?? "none";
+}
+
+// The slice of another series at the same place in the patient; of one that does not reach there, at the same share.
+function samePlace(from, index, to) {
+  const [first, step] = to.at;
+  const found = Math.round((from.at[0] + from.at[1] * index - first) / step);
+  const within = found >= -1 && found <= to.slices;
+  const share = Math.floor(((index + 0.5) / from.slices) * to.slices);
+  return Math.min(to.slices - 1, Math.max(0, within ? found : share));
+}
+
+const planesOfMask = ({ overlay, work, view }) =>
+  ({ made: work.made?.planes, label: view.label?.planes })[overlay] ?? {};
+
+function goToMask(own) {
+  for (const [name, plane] of Object.entries(planesOfMask(own))) own.index[name] = plane.start;
+}
+
+// A mask that does not reach the slice on view is gone to.
+function chooseOverlay(overlay) {
+  Object.assign(state, { overlay, hidden: overlay === "none" });
+  for (const [name, { start, extent }] of Object.entries(planesOfMask(state))) {
+    const index = state.index[name];
+    if (extent && (index < extent[0] || index > extent[1])) state.index[name] = start;
+  }
+  refresh();
+}
+
+// A study's mask is asked for: it is the study's, whichever is on view when it comes.
+async function segment(own, modalities, signal) {
+  const { work, listed, modality, view } = own;
+  const made = await post("data/segment", { image: view.image, modalities }, { signal });
+  Object.assign(work, { made, modality });
+  if (state.work !== work) return say(`The mask of ${listed.id} is ready: open the study to see it.`);
+  const shown = state;
+  await openImage(shown.modality);
+  if (state !== shown || !shown.view.fits) return;
+  Object.assign(shown, { overlay: "made", hidden: false });
+  goToMask(shown);
   refresh();
 }
 
 const actions = {
   openImage,
   chooseOverlay,
+  segment,
   set(changes) {
     Object.assign(state, changes);
     refresh();
   },
-  // a mask that was asked for a study and an image which are perhaps not the ones shown any more
-  async take(own, made) {
-    if (own !== state) return;
-    state.made = made;
-    const { fits } = await json("data/view", {
-      query: { image: state.listed.image, modality: state.modality, mask: made.mask },
-    });
-    if (own !== state) return;
-    state.view.fits = fits;
-    state.note = "";
-    if (fits) chooseOverlay("made");
-    else refresh();
+  // a study begins to be segmented, or ends
+  working(own) {
+    const row = document.querySelector(`.study[data-study="${CSS.escape(own.listed.id)}"] .busy`);
+    if (row) row.hidden = !own.work.asked;
+    if (state.work === own.work) showControls(state, actions);
   },
+  isShown: (own) => state.work === own.work,
 };
 
 function build() {
@@ -174,7 +228,7 @@ async function draw() {
 function layers(own, index) {
   const { view, plane, low, high } = own;
   const where = { plane, index };
-  const shown = { made: own.made?.mask, label: view.label?.mask }[own.overlay];
+  const shown = { made: own.work.made?.mask, label: view.label?.mask }[own.overlay];
   return [
     bitmap("data/slice", { image: own.listed.image, modality: own.modality, ...where, low, high }),
     shown ? bitmap("data/mask", { mask: shown, ...where }) : null,
