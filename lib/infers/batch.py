@@ -14,6 +14,7 @@ from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 
 from lib.datastores.local import StudyDatastore
 from lib.errors import InputError
+from lib.infers.request import read_request
 from lib.publishing.served import ServedModel
 
 logger = logging.getLogger(__name__)
@@ -38,12 +39,13 @@ class BatchInfer(BatchInferTask):
         """`{"done": [ids], "passed_over": [ids], "failed": {id: sentence}}`; each study is also a line of the log.
 
         Raises:
-            InputError: `label_tag` is final.
+            InputError: `label_tag` is final, or a parameter of inference is wrong.
         """
         tag = str(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
         if tag == FINAL:
             raise InputError(f"label_tag is {FINAL}, expected another: those are the labels that users drew")
         wanted = _first_gpu_or_cpu(request)
+        read_request(wanted, self.model.task)
         version = self.model.current().version
         images = datastore.one_a_study(self._wanted(request, datastore))
         images = images[: _most(request.get("max_batch_size"))]

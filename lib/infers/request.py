@@ -86,12 +86,14 @@ def named_images(request: Mapping[str, Any], task: Task) -> tuple[Mapping[str, s
 
 
 def _modalities(value: Any, known: Sequence[str]) -> tuple[tuple[str, ...] | None, Mapping[str, str]]:
-    """A list, or text such as "t1,flair" (what Slicer's options panel sends) -> names; empty or "all": None. A table
+    """A list, or text such as "t1,flair" (what Slicer's options panel sends) -> names; none or "all": None. A table
     `{"t1ce": "<id>"}` also says which image each one is."""
-    if value in (None, "", "all", [], {}):
-        return None, {}
     if isinstance(value, str):
-        value = _json(value) if value.startswith(("[", "{")) else value.replace(" ", "").split(",")
+        value = _json(value.strip()) if value.strip().startswith(("[", "{")) else _words(value)
+    if value in (None, "all", ["all"]):
+        return None, {}
+    if value in ([], {}):
+        raise InputError(f"modalities is empty, expected names from {', '.join(known)}, or all")
     named = value if isinstance(value, dict) and all(isinstance(v, str) for v in value.values()) else {}
     value = list(named) or value
     if not isinstance(value, list) or not all(isinstance(m, str) for m in value):
@@ -99,7 +101,12 @@ def _modalities(value: Any, known: Sequence[str]) -> tuple[tuple[str, ...] | Non
     unknown = [m for m in value if m not in known]
     if unknown:
         raise InputError(f"modalities has {', '.join(unknown)}, expected names from {', '.join(known)}")
-    return tuple(value), named
+    return tuple(dict.fromkeys(value)), named
+
+
+def _words(text: str) -> list[str] | None:
+    """`t1, flair` -> its names; None for no text at all."""
+    return [word for word in text.replace(" ", "").split(",") if word] if text.strip() else None
 
 
 def _json(text: str) -> Any:

@@ -158,3 +158,19 @@ def test_a_study_of_one_image_is_offered_again_within_a_second(tmp_path: Path) -
     store.update_image_info("p1_t1", {"strategy": {"random": {"ts": 2**40}}})  # by a clock that went ahead
     picked = RandomStudy()({"strategy": "random"}, store)
     assert picked == {"id": "p1_t1", "weight": 1}
+
+
+def test_a_study_that_cannot_be_read_is_never_offered_by_chance(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("p1", "p2", "p3"):
+        write_noise(tmp_path / name / f"{name}_t1.nii.gz", TINY)
+    for name in ("p1", "p3"):
+        whole = (tmp_path / name / f"{name}_t1.nii.gz").read_bytes()
+        (tmp_path / name / f"{name}_t1.nii.gz").write_bytes(whole[: len(whole) // 2])
+    store = StudyDatastore(str(tmp_path), BRATS)
+    picked = [RandomStudy()({"strategy": "random"}, store) for _ in range(8)]
+    assert [p and p["id"] for p in picked] == ["p2_t1"] * 8
+    assert "is not offered: " in caplog.text
+    (tmp_path / "p2" / "p2_t1.nii.gz").write_bytes(b"no image")
+    assert RandomStudy()({"strategy": "random"}, store) is None

@@ -7,12 +7,14 @@ from lib.errors import InputError
 from lib.infers.request import read_request
 
 
-@pytest.mark.parametrize("value", [None, "", "all", []])
+@pytest.mark.parametrize("value", [None, "", " ", "all", ["all"]])
 def test_all_modalities_are_the_default(value: object) -> None:
     assert read_request({"modalities": value}, BRATS).modalities is None
 
 
-@pytest.mark.parametrize("value", [["t1", "flair"], "t1,flair", "t1, flair", '["t1", "flair"]'])
+@pytest.mark.parametrize(
+    "value", [["t1", "flair"], "t1,flair", "t1, flair", '["t1", "flair"]', ["t1", "flair", "t1"], "t1,,flair,"]
+)
 def test_modalities_may_be_a_list_or_text(value: object) -> None:
     assert read_request({"modalities": value}, BRATS).modalities == ("t1", "flair")
 
@@ -32,6 +34,10 @@ def test_preparation_is_automatic_unless_the_request_says_otherwise(value: objec
     [
         ({"modalities": ["t9"]}, "modalities has t9, expected names from t1, t1ce, t2, flair"),
         ({"modalities": 3}, "modalities is 3, expected a list"),
+        ({"modalities": []}, "modalities is empty, expected names from t1, t1ce, t2, flair, or all"),
+        ({"modalities": " , "}, "modalities is empty"),
+        ({"modalities": "[]"}, "modalities is empty"),
+        ({"modalities": {}}, "modalities is empty"),
         ({"preprocess": "quick"}, "preprocess is 'quick', expected one of auto, off, full"),
         ({"device": "tpu"}, "device is 'tpu', expected one of"),
         ({"window": "big"}, "window is 'big', expected a number"),
