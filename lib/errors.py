@@ -4,7 +4,8 @@ InputError            400  a request, file or configuration value is wrong: the 
 ├── NotFoundError     404  an image, label or study that does not exist
 ├── BusyError         429  too many are waiting already: try again after some seconds
 ├── ServerAwayError   502  another server that is needed does not answer, or not with what it should
-└── GridMismatchError 400  images of one study lie on different grids
+├── GridMismatchError 400  images of one study lie on different grids
+└── UnalignedError    400  images of one study cannot be laid on one another
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ class ServerAwayError(InputError):
 
 class GridMismatchError(InputError):
     """Images that must share a grid (shape and affine) do not."""
+
+
+class UnalignedError(InputError):
+    """Images that should show one head cannot be laid on one another."""
 
 
 def is_full(error: BaseException | None) -> bool:

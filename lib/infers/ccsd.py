@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.utils.others.generic import device_list
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lib.ccsd import subsets
 from lib.ccsd.task import Task
 from lib.clock import Clock
 from lib.dicom_seg.write import Author, make_seg
@@ -23,6 +24,7 @@ from lib.evaluation.labelling import SPECKS, label_map
 from lib.evaluation.memory import FeatureMemory
 from lib.evaluation.predict import WindowConfig, predict
 from lib.infers.answer import describe, provenance
+from lib.infers.presence import joined, subsets_by_place
 from lib.infers.request import DICOM_SEG, EXTENSIONS, InferRequest, read_request
 from lib.preprocessing.prepare import Prepared, prepare
 from lib.preprocessing.raw import MODES, Mode, RawResult
@@ -30,6 +32,7 @@ from lib.preprocessing.raw_cache import cached_common_space
 from lib.publishing.checkpoint import UNTRAINED, Checkpoint
 from lib.publishing.served import ServedModel
 from lib.studies import names
+from lib.studies.enhancement import is_after
 from lib.studies.nrrd_file import write_nrrd
 from lib.studies.sources import Source
 from lib.studies.study import Study, study_of
@@ -90,11 +93,13 @@ class CCSDInferTask(InferTask):
         clock.lap("prepare")
         with self._lock:
             checkpoint = self.model.current()
-            probabilities = segment(checkpoint, prepared, wanted, self.memory)
+            partial = torch.tensor([m in common.partial for m in self.model.task.modalities])
+            probabilities = segment(checkpoint, prepared, wanted, self.memory, partial=partial)
         clock.lap("network")
         label, removed = mask_on_grid(probabilities, prepared, common, self.model.task, specks=wanted.specks)
         clock.lap("restore")
         grid = common.grids[name]
+        study = study.without(common.left_out)
         answer = describe(study, label, removed, grid, common, checkpoint, wanted, self.model.task)
         made = provenance(answer, self.model.task)
         if wanted.extension == DICOM_SEG:
@@ -119,24 +124,49 @@ def _prepared(
     study: Study, volumes: Mapping[str, Volume], asked: str, task: Task, *, cache: Path, mode: Mode
 ) -> tuple[Prepared, RawResult]:
     common = cached_common_space(volumes, asked=asked, folder=cache, mode=mode)
-    of_task = {m: common.volumes[m] for m in task.modalities if m in study.sources}
-    return prepare(of_task, task.modalities, spacing=task.spacing), common
+    of_task = {m: common.volumes[m] for m in task.modalities if m in study.sources and m in common.volumes}
+    if not of_task:
+        raise InputError(f"study {study.id} has no modality that can be used: {_reasons(common.left_out)}")
+    prepared = prepare(of_task, task.modalities, spacing=task.spacing)
+    notes = [note for volume in volumes.values() for note in volume.notes]
+    return prepared, replace(common, warnings=[*notes, *common.warnings, *_exchanged(of_task)])
 
 
-def segment(checkpoint: Checkpoint, prepared: Prepared, wanted: InferRequest, memory: FeatureMemory) -> Tensor:
-    """Region probabilities (R, d, h, w) from exactly the present modalities."""
+def _reasons(left_out: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+
+
+def _exchanged(volumes: Mapping[str, Volume]) -> list[str]:
+    """A sentence where what is called T1 enhances and what is called T1ce does not."""
+    plain, enhanced = (volumes.get(m) for m in ("t1", "t1ce"))
+    if plain is None or enhanced is None or not plain.grid.matches(enhanced.grid):
+        return []
+    steps = tuple(slice(None, None, max(1, round(2 / mm))) for mm in plain.grid.spacing)
+    if is_after(enhanced.data[steps], plain.data[steps]) is not False:
+        return []
+    return ["t1 and t1ce look exchanged: what is called t1 shows contrast agent, what is called t1ce does not"]
+
+
+def segment(
+    checkpoint: Checkpoint, prepared: Prepared, wanted: InferRequest, memory: FeatureMemory, *, partial: Tensor
+) -> Tensor:
+    """Region probabilities (R, d, h, w) from exactly the present modalities.
+
+    Args:
+        partial: boolean (N,), modalities that count as missing where they are zero.
+    """
     network = checkpoint.network.place(wanted.device)
-    subset = subsets.from_present(prepared.present)
+    places = subsets_by_place(prepared, partial)
     found = predict(
         network,
         prepared.volumes,
         prepared.present,
-        [subset],
+        list(places),
         wanted.window,
         memory=memory,
         version=checkpoint.version,
     )
-    return found[subset]
+    return joined(found, places)
 
 
 def mask_on_grid(

@@ -21,6 +21,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from lib.errors import InputError
+from lib.preprocessing.coverage import LEAST_SLICES, is_slab
+from lib.preprocessing.skull import shows_skull
 from lib.studies.volumes import Volume
 
 HEAD_EDGE, BRAIN_EDGE = 128, 256  # voxels: the first network sees the head, the second the brain's box
@@ -29,6 +31,8 @@ LEAST_PLANE = 0.02  # share of a plane that the brain fills where its box begins
 MEAN, DEVIATION = 0.449, 0.226  # of the images that the networks were trained on
 BRAIN_ML = (700.0, 2200.0)  # what a human brain with its fluid may measure
 FOUND_ML = (100.0, 3000.0)  # outside: what was found is none
+FOUND_SHARE = 0.1  # of a slab, which may hold less than 100 mL
+HEAD_MM = (200.0, 240.0, 220.0)  # what the networks expect to see; a slab is laid into the middle of as much air
 
 
 def millilitres(mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
@@ -37,9 +41,9 @@ def millilitres(mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
 
 
 def is_stripped(volume: Volume) -> bool:
-    """Whether all that is not exactly zero could be a brain. A head fills more than 2.2 L also where the scanner sets
-    the air around it to zero, so the zeros alone say nothing."""
-    return millilitres(volume.data != 0, volume.grid.affine) <= BRAIN_ML[1]
+    """Whether all that is not exactly zero could be a brain: no more than 2.2 L, and no skull around it. Neither zeros
+    around a head nor the few litres of a slab say so."""
+    return millilitres(volume.data != 0, volume.grid.affine) <= BRAIN_ML[1] and not shows_skull(volume)
 
 
 def extract_brain(volume: Volume) -> NDArray[np.bool_]:
@@ -50,15 +54,29 @@ def extract_brain(volume: Volume) -> NDArray[np.bool_]:
     """
     if is_stripped(volume):
         return volume.data != 0
+    if min(volume.grid.shape) < LEAST_SLICES:
+        raise InputError(
+            f"{min(volume.grid.shape)} slices with skull, expected {LEAST_SLICES} or more to find a brain in"
+        )
     orientation = nib.orientations.io_orientation(volume.grid.affine)
     turned = nib.orientations.apply_orientation(volume.data, orientation)
-    found = _largest(_probability(torch.from_numpy(np.ascontiguousarray(turned))).numpy() > 0.5)
+    around = _air_around(turned.shape, volume.grid.spacing[np.argsort(orientation[:, 0])], slab=is_slab(volume.grid))
+    found = _largest(_probability(torch.from_numpy(np.pad(turned, around))).numpy() > 0.5)
+    found = found[tuple(slice(a, edge - b) for (a, b), edge in zip(around, found.shape, strict=True))]
     inverse = nib.orientations.ornt_transform([[0, 1], [1, 1], [2, 1]], orientation)
     mask = np.ascontiguousarray(nib.orientations.apply_orientation(found, inverse))
-    size = millilitres(mask, volume.grid.affine)
-    if not FOUND_ML[0] <= size <= FOUND_ML[1]:
+    size, whole = (millilitres(m, volume.grid.affine) for m in (mask, np.ones_like(mask)))
+    if not min(FOUND_ML[0], FOUND_SHARE * whole) <= size <= FOUND_ML[1]:
         raise InputError(f"no brain was found (but {size:.0f} mL), expected an MR image of a whole head")
     return mask
+
+
+def _air_around(shape: tuple[int, ...], spacing: NDArray[np.float64], *, slab: bool) -> list[tuple[int, int]]:
+    """Voxels to add before and behind each axis."""
+    if not slab:
+        return [(0, 0)] * 3
+    short = [(mm / s - n) / 2 for n, s, mm in zip(shape, spacing, HEAD_MM, strict=True)]
+    return [(max(0, round(n)),) * 2 for n in short]
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lib.errors import InputError
 from lib.studies.volumes import Grid, Volume
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
@@ -134,12 +135,14 @@ def _working_edge(voxels: int, millimetres: float, spacing: float) -> int:
 
 
 def _brain_box(volumes: Sequence[Tensor]) -> Box:
-    """The box around all non-zero voxels of (1, D, H, W) volumes."""
+    """The box around all non-zero voxels of (1, D, H, W) volumes. Raises InputError: there are none."""
     brain = torch.stack([v[0] != 0 for v in volumes]).any(dim=0)
     spans = []
     for axis in range(3):
         first, second = (a for a in range(3) if a != axis)
         inside = torch.nonzero(brain.any(dim=second).any(dim=first)).flatten()
+        if not inside.numel():
+            raise InputError("nothing of a brain is left of the images, expected MR images of one head")
         spans.append((int(inside[0]), int(inside[-1]) + 1))
     return spans[0], spans[1], spans[2]
 

@@ -3,15 +3,18 @@
 Series as scanned have a skull, thick slices and a grid each, and the head moves between them. The steps, each a
 function below: the brain is found on one series, the reference; the others are registered to it; the reference is
 turned to the standard brain; each series is interpolated once, to 1 mm in the standard axes, zero outside the brain.
-All alignment is rigid: volumes in mL stay true. Measured in docs/raw.md.
+All alignment is rigid: volumes in mL stay true. A series that shows part of the brain is placed by the scanner's
+coordinates. Measured in docs/raw.md.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -20,11 +23,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lib.clock import Clock
-from lib.errors import GridMismatchError, InputError
+from lib.errors import GridMismatchError, InputError, UnalignedError
+from lib.preprocessing import coverage
+from lib.preprocessing.background import INSIDE, with_zero_background
 from lib.preprocessing.brain import BRAIN_ML, extract_brain, is_stripped, millilitres
 from lib.preprocessing.register import Matrix, register_rigid, resample
 from lib.preprocessing.template import template
 from lib.studies.volumes import Grid, Volume
+
+logger = logging.getLogger(__name__)
 
 Mode = Literal["auto", "off", "full"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -33,7 +40,6 @@ THIN = 2.0  # mm; a series of thinner slices is a better reference than one of t
 ORTHOGONAL = 1e-3  # largest cosine between two axes of a grid
 MARGIN = 4  # mm around the brain
 LEAST_INFORMATION = 0.5  # nats that two aligned heads share; 10 mm apart they share less
-INSIDE = float(np.finfo(np.float32).tiny)  # an exact zero inside the brain would be read as background
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class RawResult:
         asked: name of the image that masks go back to.
         seconds: step -> time taken; empty when there was nothing to do.
         warnings: sentences for the user.
+        left_out: name of a series that cannot be used -> why, as a clause; it is in none of the above.
+        partial: names of series that cover part of the brain; they are zero where they do not.
         cached: whether all this was read from disk; `seconds` are then those of the first time.
     """
 
@@ -58,6 +66,8 @@ class RawResult:
     asked: str
     seconds: dict[str, float]
     warnings: list[str]
+    left_out: dict[str, str] = field(default_factory=dict)
+    partial: tuple[str, ...] = ()
     cached: bool = False
 
     @property
@@ -119,54 +129,85 @@ def to_common_space(volumes: Mapping[str, Volume], *, asked: str, mode: Mode = "
         mode: "full" prepares; "off" takes the volumes as they are; "auto" does so where `is_prepared`.
 
     Raises:
-        InputError: no brain is found, or `asked` is not one of the volumes.
+        InputError: no brain is found, or `asked` is not one of the volumes or cannot be used.
         GridMismatchError: mode "off" and more than one grid.
     """
-    _check_asked(asked, volumes)
+    check_asked(asked, volumes)
+    volumes = {m: with_zero_background(v) for m, v in volumes.items()}
     if mode == "off" or (mode == "auto" and is_prepared(volumes)):
-        return _untouched(volumes, asked)
+        return untouched(volumes, asked, judged=mode != "off")
+    return asking(aligned(volumes, asked), asked)
+
+
+def aligned(volumes: Mapping[str, Volume], asked: str) -> RawResult:
+    """`to_common_space` of volumes with zero background, whatever they show. The asked one may end among those left
+    out: `asking` raises then."""
     _check_axes(volumes)
     clock = Clock()
     reference = reference_of(volumes)
-    brain = extract_brain(volumes[reference])
+    with _step("brain extraction", reference):
+        brain = extract_brain(volumes[reference])
     notes = _brain_warnings(brain, volumes[reference], reference)
     clock.lap("brain")
-    to_series, more = _register_to(reference, volumes)
+    placed = {m: v for m, v in volumes.items() if m == reference or min(v.grid.shape) >= coverage.LEAST_SLICES}
+    to_series, more = _place_on(reference, placed)
     clock.lap("register")
+    left_out, partial = _left_out_and_partial(reference, brain, volumes, to_series)
+    used = {m: v for m, v in volumes.items() if m not in left_out}
     to_reference, still_more = _turn_to_template(volumes[reference], brain, reference)
     clock.lap("template")
-    transforms = {m: matrix @ to_reference for m, matrix in to_series.items()}
-    grid = _grid_around(brain, volumes[reference].grid, to_reference)
-    share = resample(Volume(brain.astype(np.float32), volumes[reference].grid), grid, to_reference)
-    brain = share > 0.5
-    common = {m: _interpolate(v, grid, transforms[m], brain) for m, v in volumes.items()}
+    transforms = {m: to_series[m] @ to_reference for m in used}
+    with _step("resampling", ", ".join(used)):
+        grid = _grid_around(brain, volumes[reference].grid, to_reference)
+        share = resample(Volume(brain.astype(np.float32), volumes[reference].grid), grid, to_reference)
+        brain = share > 0.5
+        common = {m: _interpolate(v, grid, transforms[m], brain) for m, v in used.items()}
     clock.lap("resample")
-    grids = {m: v.grid for m, v in volumes.items()}
-    return RawResult(common, brain, transforms, grids, asked, clock.seconds, [*notes, *more, *still_more])
+    notes += [note for name, note in more.items() if name in used]
+    notes += [*still_more, *(coverage.in_part(share, m) for m, share in partial.items())]
+    grids = {m: v.grid for m, v in used.items()}
+    return RawResult(common, brain, transforms, grids, asked, clock.seconds, notes, left_out, tuple(partial))
 
 
 def reference_of(volumes: Mapping[str, Volume]) -> str:
-    """The series that the others are registered to and the brain is found on: thin slices before thick ones, then the
-    contrast that shows the brain best."""
+    """The series that the others are registered to and the brain is found on: one that shows the whole head before
+    those that show part of it, thin slices before thick ones, then the contrast that shows the brain best."""
 
-    def rank(name: str) -> tuple[bool, int]:
+    def rank(name: str) -> tuple[bool, bool, int]:
+        grid = volumes[name].grid
+        partial = any(coverage.is_part_of(grid, other.grid) for other in volumes.values())
         contrast = BRAIN_CONTRASTS.index(name) if name in BRAIN_CONTRASTS else len(BRAIN_CONTRASTS)
-        return bool(volumes[name].grid.spacing.max() > THIN), contrast
+        return partial, bool(grid.spacing.max() > THIN), contrast
 
     return min(volumes, key=rank)
+
+
+@contextmanager
+def _step(what: str, name: str) -> Iterator[None]:
+    """Errors of the libraries that do a step are the image's: the user gets a sentence, the log the rest."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"{name}: {error}") from error
+    except (RuntimeError, ValueError, IndexError, ArithmeticError, np.linalg.LinAlgError) as error:
+        logger.exception("%s of %s failed", what, name)
+        raise InputError(f"{name} cannot be prepared: {what} failed, expected an MR image of a head") from error
 
 
 def asking(result: RawResult, asked: str) -> RawResult:
     """The same study with masks going back to another of its images.
 
     Raises:
-        InputError: the study has no such image.
+        InputError: the study has no such image, or it could not be used.
     """
-    _check_asked(asked, result.volumes)
+    if asked in result.left_out:
+        raise InputError(f"the asked image {asked} cannot be used: {result.left_out[asked]}")
+    check_asked(asked, result.volumes)
     return replace(result, asked=asked)
 
 
-def _check_asked(asked: str, volumes: Mapping[str, Volume]) -> None:
+def check_asked(asked: str, volumes: Mapping[str, Volume]) -> None:
+    """Raises InputError: `asked` is not one of the volumes."""
     if asked not in volumes:
         raise InputError(f"the asked image {asked} is not in the study, expected one of {', '.join(volumes)}")
 
@@ -178,7 +219,12 @@ def _check_axes(volumes: Mapping[str, Volume]) -> None:
             raise InputError(f"{name} has axes that are not at right angles (a tilted gantry?), expected right angles")
 
 
-def _untouched(volumes: Mapping[str, Volume], asked: str) -> RawResult:
+def untouched(volumes: Mapping[str, Volume], asked: str, *, judged: bool) -> RawResult:
+    """`to_common_space` of volumes with zero background that are to stay as they are.
+
+    Args:
+        judged: whether they are known to be stripped, so that zeros are where nothing was scanned.
+    """
     grid = volumes[asked].grid
     for name, volume in volumes.items():
         if not volume.grid.matches(grid):
@@ -187,42 +233,88 @@ def _untouched(volumes: Mapping[str, Volume], asked: str) -> RawResult:
                 f"preparation is off: of {name}, {volume.grid.differences(grid)}"
             )
     brain = np.any([v.data != 0 for v in volumes.values()], axis=0)
-    grids = {m: grid for m in volumes}
-    ordered = {asked: volumes[asked], **volumes}  # the asked one's grid stands for all
-    return RawResult(ordered, brain, {m: np.eye(4) for m in volumes}, grids, asked, {}, [])
+    shares = {m: coverage.filled_share(v, brain) for m, v in volumes.items()} if judged and len(volumes) > 1 else {}
+    left_out = {m: coverage.too_little(s, m, "the study") for m, s in shares.items() if s < coverage.LEAST}
+    partial = {m: s for m, s in shares.items() if coverage.LEAST <= s < coverage.MOST}
+    notes = [*_slab_warnings(grid, asked), *(coverage.in_part(share, m) for m, share in partial.items())]
+    used = {asked: volumes[asked], **{m: v for m, v in volumes.items() if m not in left_out}}  # the asked one first
+    grids = {m: grid for m in used}
+    result = RawResult(used, brain, {m: np.eye(4) for m in used}, grids, asked, {}, notes, left_out, tuple(partial))
+    return asking(result, asked)
+
+
+def _slab_warnings(grid: Grid, name: str) -> list[str]:
+    if min(grid.shape) >= coverage.LEAST_SLICES:
+        return []
+    return [f"{name} has {min(grid.shape)} slices, the network was trained on whole brains: check the mask"]
 
 
 def _brain_warnings(brain: NDArray[np.bool_], volume: Volume, name: str) -> list[str]:
     size = millilitres(brain, volume.grid.affine)
+    if coverage.is_slab(volume.grid):
+        side = coverage.shortest_side(volume.grid)
+        return [f"{name} covers {side:.0f} mm of the head, the network was trained on whole brains: check the mask"]
     if BRAIN_ML[0] <= size <= BRAIN_ML[1]:
         return []
     low, high = BRAIN_ML
     return [f"the brain found on {name} measures {size:.0f} mL, expected {low:.0f} to {high:.0f}: check the mask"]
 
 
-def _register_to(reference: str, volumes: Mapping[str, Volume]) -> tuple[dict[str, Matrix], list[str]]:
-    """Per series the matrix from the reference's world to its own, and warnings."""
-    matrices, notes = {reference: np.eye(4)}, []
-    names = [name for name in volumes if name != reference]
+def _place_on(reference: str, volumes: Mapping[str, Volume]) -> tuple[dict[str, Matrix], dict[str, str]]:
+    """Per series the matrix from the reference's world to its own, and sentences on doubtful ones."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda name: register_rigid(volumes[reference], volumes[name]), names)
-    for name, found in zip(names, results, strict=True):
-        matrices[name] = found.matrix
-        if found.information < LEAST_INFORMATION:
-            notes.append(
-                f"{name} may not lie on {reference}: registration ended at {found.information:.2f} nats of mutual "
-                f"information, expected {LEAST_INFORMATION} or more"
-            )
-    return matrices, notes
+        placed = pool.map(lambda name: _placed(reference, name, volumes), volumes)
+    found = dict(zip(volumes, placed, strict=True))
+    notes = {name: note for name, (_, note) in found.items() if note}
+    return {name: matrix for name, (matrix, _) in found.items()}, notes
+
+
+def _placed(reference: str, name: str, volumes: Mapping[str, Volume]) -> tuple[Matrix, str]:
+    """Registered; by the scanner's coordinates where too little is shown for that."""
+    fixed, moving = volumes[reference], volumes[name]
+    if name == reference or coverage.is_part_of(moving.grid, fixed.grid):
+        return np.eye(4), ""
+    try:
+        found = register_rigid(fixed, moving)
+    except UnalignedError:
+        return np.eye(4), f"{name} could not be registered to {reference}: it lies where the scanner put it"
+    if found.information >= LEAST_INFORMATION:
+        return found.matrix, ""
+    return found.matrix, (
+        f"{name} may not lie on {reference}: registration ended at {found.information:.2f} nats of mutual "
+        f"information, expected {LEAST_INFORMATION} or more"
+    )
+
+
+def _left_out_and_partial(
+    reference: str, brain: NDArray[np.bool_], volumes: Mapping[str, Volume], to_series: Mapping[str, Matrix]
+) -> tuple[dict[str, str], dict[str, float]]:
+    """Series that are of no use -> why, and series that cover part of the brain -> the share."""
+    left_out, partial = {}, {}
+    grid = volumes[reference].grid
+    for name, volume in volumes.items():
+        if name not in to_series:
+            slices = min(volume.grid.shape)
+            left_out[name] = f"it has {slices} slices, expected {coverage.LEAST_SLICES} or more beside {reference}"
+            continue
+        share = coverage.scanned_share(brain, grid, volume.grid, to_series[name]) if name != reference else 1.0
+        if share < coverage.LEAST:
+            left_out[name] = coverage.too_little(share, name, reference)
+        elif share < coverage.MOST:
+            partial[name] = share
+    return left_out, partial
 
 
 def _turn_to_template(reference: Volume, brain: NDArray[np.bool_], name: str) -> tuple[Matrix, list[str]]:
     """The matrix from the template's world to the reference's, and warnings; without a match the head stays as
     it was scanned."""
+    if coverage.is_slab(reference.grid):  # nothing to tell what is above and below it
+        return np.eye(4), []
     stripped = Volume(np.where(brain, reference.data, 0).astype(np.float32), reference.grid)
-    found = register_rigid(template(), stripped, fine=False)
-    if found.information >= LEAST_INFORMATION:
-        return found.matrix, []
+    with suppress(UnalignedError):
+        found = register_rigid(template(), stripped, fine=False)
+        if found.information >= LEAST_INFORMATION:
+            return found.matrix, []
     return np.eye(4), [f"{name} could not be turned to the standard brain: the network sees the head as it was scanned"]
 
 

@@ -15,33 +15,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.files import make_newest, replacing
-from lib.preprocessing.raw import Mode, RawResult, asking, is_prepared, to_common_space
+from lib.preprocessing.background import with_zero_background
+from lib.preprocessing.raw import Mode, RawResult, aligned, asking, check_asked, is_prepared, untouched
 from lib.studies.volumes import Grid, Volume
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # raise it when a step of lib.preprocessing.raw changes, so that older results are not used
+FORMAT = 2  # raise it when a step of lib.preprocessing.raw changes, so that older results are not used
 KEPT = 32  # studies, of about 25 MB each
 
 
 def cached_common_space(
     volumes: Mapping[str, Volume], *, asked: str, folder: Path, mode: Mode = "auto", kept: int = KEPT
 ) -> RawResult:
-    """`to_common_space` with its results in `folder`: the same answer, marked `cached`.
+    """`lib.preprocessing.raw.to_common_space` with its results in `folder`: the same answer, marked `cached`.
 
     What needs no preparation is not stored. The studies unused for longest are removed when there are more than
     `kept`. A file is written under another name and renamed, so several processes may share the folder. Where it cannot
     be written (a full disk), the answer is the same, and made anew next time.
     """
+    check_asked(asked, volumes)
+    volumes = {m: with_zero_background(v) for m, v in volumes.items()}
     if mode == "off" or (mode == "auto" and is_prepared(volumes)):
-        return to_common_space(volumes, asked=asked, mode="off")
+        return untouched(volumes, asked, judged=mode != "off")
     path = folder / f"{content_hash(volumes)}.npz"
     stored = _read(path)
     if stored is not None:
         with suppress(FileNotFoundError):  # another process may have removed it just now
             make_newest(path, folder.glob("*.npz"))
         return asking(stored, asked)
-    result = to_common_space(volumes, asked=asked, mode="full")
+    result = aligned(volumes, asked)
     try:
         _write(path, result)
     except OSError as error:
@@ -49,7 +52,7 @@ def cached_common_space(
     else:
         make_newest(path, folder.glob("*.npz"))
     _remove_oldest(folder, kept)
-    return result
+    return asking(result, asked)
 
 
 def content_hash(volumes: Mapping[str, Volume]) -> str:
@@ -69,6 +72,8 @@ def _write(path: Path, result: RawResult) -> None:
         "asked": result.asked,
         "seconds": result.seconds,
         "warnings": result.warnings,
+        "left out": result.left_out,
+        "partial": result.partial,
     }
     arrays: dict[str, NDArray[Any]] = {"brain": np.packbits(result.brain), "affine": result.grid.affine}
     for name, volume in result.volumes.items():
@@ -110,6 +115,8 @@ def _result(stored: Mapping[str, NDArray[Any]]) -> RawResult:
         notes["asked"],
         notes["seconds"],
         notes["warnings"],
+        notes["left out"],
+        tuple(notes["partial"]),
         cached=True,
     )
 

@@ -10,6 +10,7 @@ deformations", IEEE TMI 22(1), 2003; the optimiser is ITK's regular step gradien
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +18,10 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813  (its usual name)
 from numpy.typing import NDArray
 
+from lib.errors import UnalignedError
 from lib.studies.volumes import Grid, Volume
+
+logger = logging.getLogger(__name__)
 
 Matrix = NDArray[np.float64]
 SEED = 1
@@ -42,17 +46,24 @@ def register_rigid(fixed: Volume, moving: Volume, *, fine: bool = True) -> Rigid
     """The rotation and shift that bring `moving` onto `fixed`, whatever their contrasts and grids.
 
     The search starts twice, as the scanner's coordinates say and with the centres of mass together; the better end is
-    refined. The whole heads are compared: inside the brain alone, results were less consistent.
+    refined. The whole heads are compared: inside the brain alone, results were less consistent. A start from which ITK
+    finds no way (images that do not meet there, or too few slices) is passed over.
 
     Args:
         fine: refine; without, the result is good to some 3 mm in a quarter of the time.
+
+    Raises:
+        UnalignedError: there is no way from either start.
     """
     still, moved = _image(fixed), _image(moving)
-    coarse = [_optimise(still, moved, start, COARSE, COARSE_SAMPLES) for start in _starts(still, moved)]
-    transform, information = max(coarse, key=lambda result: result[1])
+    tried = [_optimise(still, moved, start, COARSE, COARSE_SAMPLES) for start in _starts(still, moved)]
+    coarse = [end for end in tried if end is not None]
+    if not coarse:
+        raise UnalignedError("the images have nothing in common that they could be aligned by")
+    best = max(coarse, key=lambda result: result[1])
     if fine:
-        transform, information = _optimise(still, moved, transform, FINE, FINE_SAMPLES)
-    return Rigid(_matrix(transform), information)
+        best = _optimise(still, moved, best[0], FINE, FINE_SAMPLES) or best
+    return Rigid(_matrix(best[0]), best[1])
 
 
 def resample(volume: Volume, grid: Grid, matrix: Matrix, *, outside: float = 0.0) -> NDArray[np.float32]:
@@ -74,8 +85,8 @@ def _optimise(
     start: sitk.Euler3DTransform,
     levels: tuple[tuple[int, float], ...],
     samples: int,
-) -> tuple[sitk.Euler3DTransform, float]:
-    """The transform and the mutual information at the last level."""
+) -> tuple[sitk.Euler3DTransform, float] | None:
+    """The transform and the mutual information at the last level; None where ITK gives up."""
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(BINS)
     shares = [min(1.0, samples * shrink**3 / fixed.GetNumberOfPixels()) for shrink, _ in levels]
@@ -88,7 +99,11 @@ def _optimise(
     method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-3, 100, 0.5, 1e-6)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(sitk.Euler3DTransform(start), inPlace=True)
-    transform = sitk.Euler3DTransform(method.Execute(fixed, moving))
+    try:
+        transform = sitk.Euler3DTransform(method.Execute(fixed, moving))
+    except RuntimeError as error:
+        logger.info("no way from one start of a registration: %s", str(error).strip().splitlines()[-1])
+        return None
     return transform, -method.GetMetricValue()
 
 
@@ -98,7 +113,10 @@ def _starts(fixed: sitk.Image, moving: sitk.Image) -> Iterator[sitk.Euler3DTrans
     same.SetCenter(fixed.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in fixed.GetSize()]))
     yield same
     moments = sitk.CenteredTransformInitializerFilter.MOMENTS
-    yield sitk.Euler3DTransform(sitk.CenteredTransformInitializer(fixed, moving, sitk.Euler3DTransform(), moments))
+    try:
+        yield sitk.Euler3DTransform(sitk.CenteredTransformInitializer(fixed, moving, sitk.Euler3DTransform(), moments))
+    except RuntimeError as error:  # an image without mass
+        logger.info("no centre of mass: %s", str(error).strip().splitlines()[-1])
 
 
 def _image(volume: Volume) -> sitk.Image:

@@ -57,10 +57,11 @@ class Grid:
 
 @dataclass(frozen=True)
 class Volume:
-    """An image: `data` (D, H, W) on `grid`."""
+    """An image: `data` (D, H, W) on `grid`, and sentences for the user on how it was read."""
 
     data: NDArray[np.float32]
     grid: Grid
+    notes: tuple[str, ...] = ()
 
 
 def _told_apart(own: NDArray[np.float64], other: NDArray[np.float64], between: str, form: str) -> tuple[str, str]:

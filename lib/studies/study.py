@@ -69,6 +69,12 @@ class Study:
         kept = {m: s for m, s in self.sources.items() if m in wanted}
         return replace(self, sources=kept, spare=(*self.spare, *unused))
 
+    def without(self, reasons: Mapping[str, str]) -> Study:
+        """The same study without the modalities that could not be used, each with its reason as a clause."""
+        unused = [LeftOut(s, reasons[m]) for m, s in self.sources.items() if m in reasons]
+        kept = {m: s for m, s in self.sources.items() if m not in reasons}
+        return replace(self, sources=kept, spare=(*self.spare, *unused))
+
 
 def find_studies(root: Path, modalities: Sequence[str] = BRAIN, *, channels: Sequence[str] = ()) -> list[Study]:
     """All studies under `root` that have an image of `modalities`, recursively, sorted by id.

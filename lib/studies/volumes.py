@@ -20,6 +20,7 @@ from lib.errors import InputError
 from lib.files import replacing, scratch
 from lib.studies.content import Kind, kind_of
 from lib.studies.dicom_volume import read_series, series_grid
+from lib.studies.finite import finite
 from lib.studies.grid import GRID_TOLERANCE, MAX_VOXELS, Grid, Volume
 from lib.studies.metaimage import meta_grid, meta_values
 from lib.studies.nifti_file import nifti_grid, nifti_values, placed_header, shown_grid
@@ -98,7 +99,7 @@ def read_volume(path: Path, channel: int | None = None) -> Volume:
     """An image file as float32.
 
     Raises:
-        InputError: not a readable 3D image, or its values are complex, not finite or all equal.
+        InputError: not a readable 3D image, or its values are complex, not finite inside the brain or all equal.
     """
     grid = read_grid(path) if channel is None else read_stack_grid(path)[0]
     return _usable(Volume(read_values(path, grid, channel), grid), path.name)
@@ -199,8 +200,7 @@ def temporary_image(extension: str) -> Iterator[Path]:
 
 
 def _usable(volume: Volume, name: str) -> Volume:
-    if not np.isfinite(volume.data).all():
-        raise InputError(f"{name} has values that are NaN or infinite, expected finite intensities")
+    volume = finite(volume, name)
     if volume.data.min() == volume.data.max():
         raise InputError(f"{name} is constant ({volume.data.flat[0]:g} everywhere), expected an MR image")
     return volume
