@@ -12,34 +12,37 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lib.preprocessing.brain import BRAIN_ML, is_stripped, millilitres
+from lib.preprocessing.brain import BRAIN_ML, is_stripped
 from lib.studies.volumes import Volume
 
 INSIDE = float(np.finfo(np.float32).tiny)  # an exact zero inside the brain would be read as background
 SOLID = 0.8  # share of a background's voxels whose neighbour has the same value; noise has far fewer
 LEAST_SHARE = 0.002  # of the looked-at planes that a background fills
 RIPPLE = 0.01  # of the 99th percentile; splines leave less than this two voxels from the brain
-RIPPLED = 0.03  # share of voxels with so little that only splines reach; of stripped scans it is below 0.01
+RIPPLED = 0.015  # of the voxels that differ from the background; around stripped scans it is below 0.005
 SIGNED = 0.05  # share of voxels below zero from which on they are a scale, not ripples
+COARSE = (slice(None, None, 2),) * 3  # voxels that tell enough
 BINS = 256
 
 
 def with_zero_background(volume: Volume) -> Volume:
     """The same image, zero in the background and nowhere else; the volume itself where it is so already."""
     known = constants(volume.data)
-    if known == [0.0] and volume.data.min() == 0 and not _is_rippled(volume.data, 0.0):
+    if known == [0.0] and volume.data.min() == 0 and not _may_be_rippled(volume.data, 0.0):
         return volume
-    if known not in ([], [0.0]):
-        volume = _zeroed(volume, np.isin(volume.data, np.array(known, dtype=np.float32)))
-    return _without_ripples(volume, 0.0 if known else _commonest(volume.data))
+    background = np.isin(volume.data, np.array(known, dtype=np.float32))
+    for value in {*known, 0.0} if known else {_commonest(volume.data)}:
+        tissue = _rippled_tissue(volume, background, value)
+        if tissue is not None:
+            return _zeroed(volume, ~tissue)
+    return _zeroed(volume, background) if known != [0.0] or volume.data.min() < 0 else volume
 
 
 def constants(data: NDArray[np.float32]) -> list[float]:
     """The values of large even areas at the border or at the bottom of the scale: none where the air is noisy."""
     planes = list(_planes(data))
-    border = np.concatenate([plane.ravel() for plane in planes[:6]])
-    values, counts = np.unique(border, return_counts=True)
-    candidates = {float(values[counts.argmax()]), float(data.min())}
+    values, counts = np.unique(_border(planes), return_counts=True)
+    candidates = {float(values[counts.argmax()]) + 0.0, float(data.min()) + 0.0}  # no -0
     return sorted(value for value in candidates if _is_solid(planes, value))
 
 
@@ -47,7 +50,11 @@ def _planes(data: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     """The six faces, then the three planes through the middle."""
     for place in (0, -1, None):
         for axis, edge in enumerate(data.shape):
-            yield data.take(edge // 2 if place is None else place, axis=axis)
+            yield np.take(data, edge // 2 if place is None else place, axis=axis)
+
+
+def _border(planes: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.concatenate([plane[::2, ::2].ravel() for plane in planes[:6]])
 
 
 def _is_solid(planes: list[NDArray[np.float32]], value: float) -> bool:
@@ -60,34 +67,41 @@ def _is_solid(planes: list[NDArray[np.float32]], value: float) -> bool:
 
 def _commonest(data: NDArray[np.float32]) -> float:
     """The value around which most of the border lies."""
-    border = np.concatenate([plane.ravel() for plane in list(_planes(data))[:6]])
-    counts, edges = np.histogram(border, BINS, range=tuple(np.percentile(data[::2, ::2, ::2], (0, 99.5))))
+    border = _border(list(_planes(data)))
+    counts, edges = np.histogram(border, BINS, range=tuple(np.percentile(data[COARSE], (0, 99.5))))
     low, high = edges[counts.argmax()], edges[counts.argmax() + 1]
     return float(np.median(border[(border >= low) & (border <= high)]))
 
 
-def _is_rippled(data: NDArray[np.float32], value: float) -> bool:
+def _may_be_rippled(data: NDArray[np.float32], value: float) -> bool:
     """Whether much of the image is nearly the background's value without being it."""
-    above = data[::2, ::2, ::2] - np.float32(value)
-    different = above[above != 0]
-    return bool(different.size and (np.abs(different) <= _ripple(above)).mean() > RIPPLED)
+    apart = np.abs(data[COARSE] - np.float32(value))
+    different = apart[apart != 0]
+    return bool(different.size and (different <= _ripple(apart)).mean() > RIPPLED)
 
 
-def _ripple(above: NDArray[np.float32]) -> float:
-    high = above[above > RIPPLE * above.max()]
+def _ripple(apart: NDArray[np.float32]) -> float:
+    high = apart[apart > RIPPLE * apart.max()]
     return RIPPLE * float(np.percentile(high, 99)) if high.size else 0.0
 
 
-def _without_ripples(volume: Volume, value: float) -> Volume:
-    """A stripped image with exact zeros for what splines leave around it; a head with its noisy air stays."""
-    if not _is_rippled(volume.data, value):
-        return volume
-    above = volume.data - np.float32(value)
-    tissue = _solid_part(above > _ripple(above[::2, ::2, ::2]))
-    if not 0 < millilitres(tissue, volume.grid.affine) <= BRAIN_ML[1]:
-        return volume
-    cleaned = _zeroed(Volume(above, volume.grid, volume.notes), ~tissue)
-    return cleaned if is_stripped(cleaned) else volume
+def _rippled_tissue(volume: Volume, background: NDArray[np.bool_], value: float) -> NDArray[np.bool_] | None:
+    """The brain of a stripped image with what splines leave around it; None: it is not so. A head with its noisy air
+    is none."""
+    apart = np.where(background, 0, np.abs(volume.data - np.float32(value)))
+    coarse = apart[COARSE]
+    ripple = _ripple(coarse)
+    coarse_ml = abs(float(np.linalg.det(volume.grid.affine[:3, :3]))) * 8 / 1000
+    if not _is_around(_solid_part(coarse > ripple), coarse, coarse_ml):
+        return None
+    tissue = _solid_part(apart > ripple)
+    return tissue if is_stripped(_zeroed(volume, ~tissue)) else None
+
+
+def _is_around(tissue: NDArray[np.bool_], apart: NDArray[np.float32], voxel_ml: float) -> bool:
+    """Whether there is something around tissue that could be a brain by its size."""
+    ripples = (apart != 0) & ~tissue
+    return bool(0 < tissue.sum() * voxel_ml <= BRAIN_ML[1] and ripples.sum() > RIPPLED * tissue.sum())
 
 
 def _solid_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

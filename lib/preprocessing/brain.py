@@ -54,10 +54,9 @@ def extract_brain(volume: Volume) -> NDArray[np.bool_]:
     """
     if is_stripped(volume):
         return volume.data != 0
-    if min(volume.grid.shape) < LEAST_SLICES:
-        raise InputError(
-            f"{min(volume.grid.shape)} slices with skull, expected {LEAST_SLICES} or more to find a brain in"
-        )
+    slices = min(volume.grid.shape)
+    if slices < LEAST_SLICES:
+        raise InputError(f"{slices} slices with skull, expected {LEAST_SLICES} or more to find a brain in")
     orientation = nib.orientations.io_orientation(volume.grid.affine)
     turned = nib.orientations.apply_orientation(volume.data, orientation)
     around = _air_around(turned.shape, volume.grid.spacing[np.argsort(orientation[:, 0])], slab=is_slab(volume.grid))

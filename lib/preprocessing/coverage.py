@@ -30,7 +30,7 @@ def is_part_of(grid: Grid, other: Grid) -> bool:
 
 
 def scanned_share(brain: NDArray[np.bool_], grid: Grid, series: Grid, matrix: NDArray[np.float64]) -> float:
-    """Share of a brain on `grid` that lies in a series; `matrix` (4, 4): world mm of `grid` -> world mm of the series."""
+    """Share of a brain on `grid` that a series covers; `matrix` (4, 4): world mm of `grid` -> that of the series."""
     voxels = np.argwhere(brain)
     to_index = np.linalg.inv(series.affine) @ matrix @ grid.affine
     places = voxels[:: max(1, len(voxels) // 100_000)] @ to_index[:3, :3].T + to_index[:3, 3]

@@ -1,4 +1,4 @@
-"""NaN and infinity in images: around the brain they are background, as a division by a mask leaves it; inside, damage."""
+"""NaN and infinity in images: background around the brain, as a division by a mask leaves it; inside, damage."""
 
 from __future__ import annotations
 
