@@ -22,7 +22,7 @@ RIPPLE = 0.01  # of the 99th percentile; splines leave less than this two voxels
 RIPPLED = 0.015  # of the voxels that differ from the background; around stripped scans it is below 0.005
 SIGNED = 0.05  # share of voxels below zero from which on they are a scale, not ripples
 COARSE = (slice(None, None, 2),) * 3  # voxels that tell enough
-BINS = 256
+BINS, FLOOR = 256, 0.3  # of brightness; share of the border in one of them
 
 
 def with_zero_background(volume: Volume) -> Volume:
@@ -31,11 +31,11 @@ def with_zero_background(volume: Volume) -> Volume:
     if known == [0.0] and volume.data.min() == 0 and not _may_be_rippled(volume.data, 0.0):
         return volume
     background = np.isin(volume.data, np.array(known, dtype=np.float32))
-    for value in {*known, 0.0} if known else {_commonest(volume.data)}:
+    for value in {*known, 0.0} if known else _floor(volume.data):
         tissue = _rippled_tissue(volume, background, value)
         if tissue is not None:
             return _zeroed(volume, ~tissue)
-    return _zeroed(volume, background) if known != [0.0] or volume.data.min() < 0 else volume
+    return volume if known in ([], [0.0]) and volume.data.min() >= 0 else _zeroed(volume, background)
 
 
 def constants(data: NDArray[np.float32]) -> list[float]:
@@ -65,12 +65,15 @@ def _is_solid(planes: list[NDArray[np.float32]], value: float) -> bool:
     return found > LEAST_SHARE * sum(s.size for s in same) and together > SOLID * beside
 
 
-def _commonest(data: NDArray[np.float32]) -> float:
-    """The value around which most of the border lies."""
+def _floor(data: NDArray[np.float32]) -> list[float]:
+    """The value around which much of the border lies, if there is one and little lies below it."""
     border = _border(list(_planes(data)))
-    counts, edges = np.histogram(border, BINS, range=tuple(np.percentile(data[COARSE], (0, 99.5))))
-    low, high = edges[counts.argmax()], edges[counts.argmax() + 1]
-    return float(np.median(border[(border >= low) & (border <= high)]))
+    low, high = np.percentile(data[COARSE], (0, 99.5))
+    counts, edges = np.histogram(border, BINS, range=(low, high))
+    first = int(counts.argmax())
+    value = float(np.median(border[(border >= edges[first]) & (border <= edges[first + 1])]))
+    is_floor = counts[first] > FLOOR * border.size and (data[COARSE] < value - RIPPLE * (high - low)).mean() < SIGNED
+    return [value] if is_floor else []
 
 
 def _may_be_rippled(data: NDArray[np.float32], value: float) -> bool:
