@@ -95,7 +95,7 @@ def read_labelled(study: Study, task: Task, *, label: Path | None = None, image:
     )
     drawn = task.drawn(reference.listed) if reference.listed else tuple(task.regions)
     common = to_common_space(volumes, asked=asked)
-    of_task = {m: common.volumes[m] for m in study.sources if m in common.volumes}
+    of_task = {m: common.volumes[m] for m in study.sources if m not in common.left_out}
     prepared = prepare(of_task, task.modalities, spacing=task.spacing)
     return LabelledStudy(study.id, volumes, reference.values, drawn, common, prepared)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.utils.others.generic import device_list
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lib.ccsd import subsets
 from lib.ccsd.task import Task
 from lib.clock import Clock
 from lib.dicom_seg.write import Author, make_seg
@@ -24,7 +24,6 @@ from lib.evaluation.labelling import SPECKS, label_map
 from lib.evaluation.memory import FeatureMemory
 from lib.evaluation.predict import WindowConfig, predict
 from lib.infers.answer import describe, provenance
-from lib.infers.presence import joined, subsets_by_place
 from lib.infers.request import DICOM_SEG, EXTENSIONS, InferRequest, read_request
 from lib.preprocessing.prepare import Prepared, prepare
 from lib.preprocessing.raw import MODES, Mode, RawResult
@@ -93,8 +92,7 @@ class CCSDInferTask(InferTask):
         clock.lap("prepare")
         with self._lock:
             checkpoint = self.model.current()
-            partial = torch.tensor([m in common.partial for m in self.model.task.modalities])
-            probabilities = segment(checkpoint, prepared, wanted, self.memory, partial=partial)
+            probabilities = segment(checkpoint, prepared, wanted, self.memory)
         clock.lap("network")
         label, removed = mask_on_grid(probabilities, prepared, common, self.model.task, specks=wanted.specks)
         clock.lap("restore")
@@ -124,7 +122,8 @@ def _prepared(
     study: Study, volumes: Mapping[str, Volume], asked: str, task: Task, *, cache: Path, mode: Mode
 ) -> tuple[Prepared, RawResult]:
     common = cached_common_space(volumes, asked=asked, folder=cache, mode=mode)
-    of_task = {m: common.volumes[m] for m in task.modalities if m in study.sources and m in common.volumes}
+    usable = study.without(common.left_out).sources
+    of_task = {m: common.volumes[m] for m in task.modalities if m in usable}
     if not of_task:
         raise InputError(f"study {study.id} has no modality that can be used: {_reasons(common.left_out)}")
     prepared = prepare(of_task, task.modalities, spacing=task.spacing)
@@ -147,26 +146,20 @@ def _exchanged(volumes: Mapping[str, Volume]) -> list[str]:
     return ["t1 and t1ce look exchanged: what is called t1 shows contrast agent, what is called t1ce does not"]
 
 
-def segment(
-    checkpoint: Checkpoint, prepared: Prepared, wanted: InferRequest, memory: FeatureMemory, *, partial: Tensor
-) -> Tensor:
-    """Region probabilities (R, d, h, w) from exactly the present modalities.
-
-    Args:
-        partial: boolean (N,), modalities that count as missing where they are zero.
-    """
+def segment(checkpoint: Checkpoint, prepared: Prepared, wanted: InferRequest, memory: FeatureMemory) -> Tensor:
+    """Region probabilities (R, d, h, w) from exactly the present modalities."""
     network = checkpoint.network.place(wanted.device)
-    places = subsets_by_place(prepared, partial)
+    subset = subsets.from_present(prepared.present)
     found = predict(
         network,
         prepared.volumes,
         prepared.present,
-        list(places),
+        [subset],
         wanted.window,
         memory=memory,
         version=checkpoint.version,
     )
-    return joined(found, places)
+    return found[subset]
 
 
 def mask_on_grid(

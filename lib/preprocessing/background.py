@@ -20,7 +20,10 @@ SOLID = 0.8  # share of a background's voxels whose neighbour has the same value
 LEAST_SHARE = 0.002  # of the looked-at planes that a background fills
 RIPPLE = 0.01  # of the 99th percentile; splines leave less than this two voxels from the brain
 RIPPLED = 0.015  # of the voxels that differ from the background; around stripped scans it is below 0.005
+GAP = 0.2  # of all brightness, between a background and the least of the rest
+BOTH = 0.2  # as many voxels below the background as above it: it lies within the scale; ripples are fewer
 SIGNED = 0.05  # share of voxels below zero from which on they are a scale, not ripples
+NEAR = 0.3  # of the brain's range of brightness; a background no further below it is the bottom of the scale
 COARSE = (slice(None, None, 2),) * 3  # voxels that tell enough
 BINS, FLOOR = 256, 0.3  # of brightness; share of the border in one of them
 
@@ -31,11 +34,13 @@ def with_zero_background(volume: Volume) -> Volume:
     if known == [0.0] and volume.data.min() == 0 and not _may_be_rippled(volume.data, 0.0):
         return volume
     background = np.isin(volume.data, np.array(known, dtype=np.float32))
-    for value in {*known, 0.0} if known else _floor(volume.data):
-        tissue = _rippled_tissue(volume, background, value)
+    for value in _centres(volume.data, known):
+        tissue = _rippled_tissue(volume, background, value, even=value in known)
         if tissue is not None:
-            return _zeroed(volume, ~tissue)
-    return volume if known in ([], [0.0]) and volume.data.min() >= 0 else _zeroed(volume, background)
+            return _zeroed(volume, ~tissue, value)
+    if known in ([], [0.0]) and volume.data.min() >= 0:
+        return volume
+    return _zeroed(volume, background, min(known, default=0.0))
 
 
 def constants(data: NDArray[np.float32]) -> list[float]:
@@ -65,6 +70,16 @@ def _is_solid(planes: list[NDArray[np.float32]], value: float) -> bool:
     return found > LEAST_SHARE * sum(s.size for s in same) and together > SOLID * beside
 
 
+def _centres(data: NDArray[np.float32], known: list[float]) -> list[float]:
+    """The values that ripples may be around: also zero, where what is known lies far below all else."""
+    if not known:
+        return _floor(data)
+    above = data[COARSE][data[COARSE] > known[-1]]
+    low, high = np.percentile(above, (0, 99.5)) if above.size else (0.0, 0.0)
+    far = known[-1] < 0 and low - known[-1] > GAP * (high - known[-1])
+    return [*known, 0.0] if far else known
+
+
 def _floor(data: NDArray[np.float32]) -> list[float]:
     """The value around which much of the border lies, if there is one and little lies below it."""
     border = _border(list(_planes(data)))
@@ -88,17 +103,27 @@ def _ripple(apart: NDArray[np.float32]) -> float:
     return RIPPLE * float(np.percentile(high, 99)) if high.size else 0.0
 
 
-def _rippled_tissue(volume: Volume, background: NDArray[np.bool_], value: float) -> NDArray[np.bool_] | None:
+def _rippled_tissue(
+    volume: Volume, background: NDArray[np.bool_], value: float, *, even: bool
+) -> NDArray[np.bool_] | None:
     """The brain of a stripped image with what splines leave around it; None: it is not so. A head with its noisy air
-    is none."""
-    apart = np.where(background, 0, np.abs(volume.data - np.float32(value)))
+    is none.
+
+    Args:
+        even: whether areas of this value are known; only then may it lie within the scale.
+    """
+    apart = np.where(background, 0, volume.data - np.float32(value))
+    ripple = _ripple(np.abs(apart[COARSE]))
+    if (apart[COARSE] < -ripple).sum() > BOTH * (apart[COARSE] > ripple).sum():
+        if not even:
+            return None
+        apart = np.abs(apart)
     coarse = apart[COARSE]
-    ripple = _ripple(coarse)
     coarse_ml = abs(float(np.linalg.det(volume.grid.affine[:3, :3]))) * 8 / 1000
     if not _is_around(_solid_part(coarse > ripple), coarse, coarse_ml):
         return None
     tissue = _solid_part(apart > ripple)
-    return tissue if is_stripped(_zeroed(volume, ~tissue)) else None
+    return tissue if is_stripped(_zeroed(volume, ~tissue, value)) else None
 
 
 def _is_around(tissue: NDArray[np.bool_], apart: NDArray[np.float32], voxel_ml: float) -> bool:
@@ -118,11 +143,15 @@ def _solid_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(ndimage.binary_fill_holes(grown), dtype=bool)
 
 
-def _zeroed(volume: Volume, background: NDArray[np.bool_]) -> Volume:
-    """Zero in the background; inside, what is below zero is lifted: at the rim it is interpolated with zeros."""
+def _zeroed(volume: Volume, background: NDArray[np.bool_], value: float) -> Volume:
+    """Zero in the background of this value. Inside, what is below zero is lifted, as at the rim it is interpolated with
+    zeros: by the background's value where that is the bottom of the scale."""
     inside = volume.data[~background]
-    lowest = float(inside.min()) if inside.size and (inside < 0).mean() > SIGNED else 0.0
-    data = volume.data - np.float32(lowest)
+    low, high = np.percentile(inside, (0, 99)) if inside.size else (0.0, 0.0)
+    lift = low if inside.size and (inside < 0).mean() > SIGNED else 0.0
+    if 0 <= low - value < NEAR * (high - low):
+        lift = value
+    data = volume.data - np.float32(lift)
     data[data == 0] = INSIDE
     data[background] = 0
     return Volume(data, volume.grid, volume.notes)

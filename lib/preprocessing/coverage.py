@@ -11,7 +11,7 @@ LEAST_SLICES = 5  # of fewer there is nothing to align or to find a brain in
 SLAB = 100.0  # mm; a grid whose shortest side is less shows part of a head
 SHORTER = 0.8  # of the shortest side of another series (WHOLE mm of it at most): part of what that one shows
 WHOLE = 130.0
-MOST, LEAST = 0.8, 0.1  # share of the brain: with more a series counts as whole, with less it is left out
+ENOUGH = 0.8  # share of the brain; a series with less is left out: masks are better without it (docs/raw.md)
 
 
 def shortest_side(grid: Grid) -> float:
@@ -42,11 +42,11 @@ def filled_share(volume: Volume, brain: NDArray[np.bool_]) -> float:
     return float((volume.data[brain] != 0).mean())
 
 
-def too_little(share: float, name: str, of: str) -> str:
+def too_little(share: float) -> str:
     """Why a series is left out, as a clause."""
-    return f"it covers {share:.0%} of the brain that {of} shows, expected {LEAST:.0%} or more of {name}"
+    return f"it covers {share:.0%} of the brain, expected {ENOUGH:.0%} or more"
 
 
-def in_part(share: float, name: str) -> str:
-    """The sentence on a series that is used in part."""
-    return f"{name} covers {share:.0%} of the brain: it is used there, and the rest is segmented as without {name}"
+def too_few(slices: int, beside: str) -> str:
+    """Why a series is left out, as a clause."""
+    return f"it has {slices} slices, expected {LEAST_SLICES} or more beside {beside}"

@@ -54,8 +54,8 @@ class RawResult:
         asked: name of the image that masks go back to.
         seconds: step -> time taken; empty when there was nothing to do.
         warnings: sentences for the user.
-        left_out: name of a series that cannot be used -> why, as a clause; it is in none of the above.
-        partial: names of series that cover part of the brain; they are zero where they do not.
+        left_out: name of a series that is not to be segmented from -> why, as a clause. One that shows part of the
+            brain is among the above all the same, so that masks can go back to it; others are not.
         cached: whether all this was read from disk; `seconds` are then those of the first time.
     """
 
@@ -67,7 +67,6 @@ class RawResult:
     seconds: dict[str, float]
     warnings: list[str]
     left_out: dict[str, str] = field(default_factory=dict)
-    partial: tuple[str, ...] = ()
     cached: bool = False
 
     @property
@@ -152,8 +151,8 @@ def aligned(volumes: Mapping[str, Volume], asked: str) -> RawResult:
     placed = {m: v for m, v in volumes.items() if m == reference or min(v.grid.shape) >= coverage.LEAST_SLICES}
     to_series, more = _place_on(reference, placed)
     clock.lap("register")
-    left_out, partial = _left_out_and_partial(reference, brain, volumes, to_series)
-    used = {m: v for m, v in volumes.items() if m not in left_out}
+    left_out, lost = _left_out(reference, brain, volumes, to_series)
+    used = {m: v for m, v in volumes.items() if m not in lost}
     to_reference, still_more = _turn_to_template(volumes[reference], brain, reference)
     clock.lap("template")
     transforms = {m: to_series[m] @ to_reference for m in used}
@@ -163,10 +162,9 @@ def aligned(volumes: Mapping[str, Volume], asked: str) -> RawResult:
         brain = share > 0.5
         common = {m: _interpolate(v, grid, transforms[m], brain) for m, v in used.items()}
     clock.lap("resample")
-    notes += [note for name, note in more.items() if name in used]
-    notes += [*still_more, *(coverage.in_part(share, m) for m, share in partial.items())]
+    notes += [note for name, note in more.items() if name not in left_out]
     grids = {m: v.grid for m, v in used.items()}
-    return RawResult(common, brain, transforms, grids, asked, clock.seconds, notes, left_out, tuple(partial))
+    return RawResult(common, brain, transforms, grids, asked, clock.seconds, [*notes, *still_more], left_out)
 
 
 def reference_of(volumes: Mapping[str, Volume]) -> str:
@@ -200,7 +198,7 @@ def asking(result: RawResult, asked: str) -> RawResult:
     Raises:
         InputError: the study has no such image, or it could not be used.
     """
-    if asked in result.left_out:
+    if asked in result.left_out and asked not in result.volumes:
         raise InputError(f"the asked image {asked} cannot be used: {result.left_out[asked]}")
     check_asked(asked, result.volumes)
     return replace(result, asked=asked)
@@ -234,13 +232,12 @@ def untouched(volumes: Mapping[str, Volume], asked: str, *, judged: bool) -> Raw
             )
     brain = np.any([v.data != 0 for v in volumes.values()], axis=0)
     shares = {m: coverage.filled_share(v, brain) for m, v in volumes.items()} if judged and len(volumes) > 1 else {}
-    left_out = {m: coverage.too_little(s, m, "the study") for m, s in shares.items() if s < coverage.LEAST}
-    partial = {m: s for m, s in shares.items() if coverage.LEAST <= s < coverage.MOST}
-    notes = [*_slab_warnings(grid, asked), *(coverage.in_part(share, m) for m, share in partial.items())]
-    used = {asked: volumes[asked], **{m: v for m, v in volumes.items() if m not in left_out}}  # the asked one first
-    grids = {m: grid for m in used}
-    result = RawResult(used, brain, {m: np.eye(4) for m in used}, grids, asked, {}, notes, left_out, tuple(partial))
-    return asking(result, asked)
+    most = max(shares.values(), default=1.0)
+    left_out = {m: coverage.too_little(s) for m, s in shares.items() if s < coverage.ENOUGH * most}
+    grids = {m: grid for m in volumes}
+    ordered = {asked: volumes[asked], **volumes}  # the asked one's grid stands for all
+    matrices = {m: np.eye(4) for m in volumes}
+    return RawResult(ordered, brain, matrices, grids, asked, {}, _slab_warnings(grid, asked), left_out)
 
 
 def _slab_warnings(grid: Grid, name: str) -> list[str]:
@@ -286,23 +283,22 @@ def _placed(reference: str, name: str, volumes: Mapping[str, Volume]) -> tuple[M
     )
 
 
-def _left_out_and_partial(
+def _left_out(
     reference: str, brain: NDArray[np.bool_], volumes: Mapping[str, Volume], to_series: Mapping[str, Matrix]
-) -> tuple[dict[str, str], dict[str, float]]:
-    """Series that are of no use -> why, and series that cover part of the brain -> the share."""
-    left_out, partial = {}, {}
-    grid = volumes[reference].grid
+) -> tuple[dict[str, str], set[str]]:
+    """Series that are not to be segmented from -> why, and those of them whose place is not known either."""
+    left_out, lost = {}, set()
     for name, volume in volumes.items():
         if name not in to_series:
-            slices = min(volume.grid.shape)
-            left_out[name] = f"it has {slices} slices, expected {coverage.LEAST_SLICES} or more beside {reference}"
-            continue
-        share = coverage.scanned_share(brain, grid, volume.grid, to_series[name]) if name != reference else 1.0
-        if share < coverage.LEAST:
-            left_out[name] = coverage.too_little(share, name, reference)
-        elif share < coverage.MOST:
-            partial[name] = share
-    return left_out, partial
+            left_out[name] = coverage.too_few(min(volume.grid.shape), reference)
+            lost.add(name)
+        elif name != reference:
+            share = coverage.scanned_share(brain, volumes[reference].grid, volume.grid, to_series[name])
+            if share < coverage.ENOUGH:
+                left_out[name] = coverage.too_little(share)
+            if share == 0:
+                lost.add(name)
+    return left_out, lost
 
 
 def _turn_to_template(reference: Volume, brain: NDArray[np.bool_], name: str) -> tuple[Matrix, list[str]]:

@@ -73,7 +73,6 @@ def _write(path: Path, result: RawResult) -> None:
         "seconds": result.seconds,
         "warnings": result.warnings,
         "left out": result.left_out,
-        "partial": result.partial,
     }
     arrays: dict[str, NDArray[Any]] = {"brain": np.packbits(result.brain), "affine": result.grid.affine}
     for name, volume in result.volumes.items():
@@ -116,7 +115,6 @@ def _result(stored: Mapping[str, NDArray[Any]]) -> RawResult:
         notes["seconds"],
         notes["warnings"],
         notes["left out"],
-        tuple(notes["partial"]),
         cached=True,
     )
 

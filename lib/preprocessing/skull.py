@@ -58,13 +58,13 @@ def _planes(volume: Volume) -> Iterator[tuple[Plane, tuple[float, float]]]:
 
 
 def _outline(tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest part with all that it encloses."""
-    parts, count = ndimage.label(ndimage.binary_opening(tissue))
+    """The largest part with all that it encloses; a thin scalp encloses the rest."""
+    closed = ndimage.binary_closing(np.pad(tissue, 4), iterations=3)[4:-4, 4:-4]
+    filled = ndimage.binary_fill_holes(closed | tissue)
+    parts, count = ndimage.label(ndimage.binary_opening(filled, iterations=2))
     if not count:
         return np.zeros_like(tissue)
-    largest = parts == 1 + int(np.bincount(parts.ravel())[1:].argmax())
-    closed = ndimage.binary_closing(np.pad(largest, 4), iterations=3)[4:-4, 4:-4]
-    return np.asarray(ndimage.binary_fill_holes(closed | largest), dtype=bool)
+    return np.asarray(parts == 1 + int(np.bincount(parts.ravel())[1:].argmax()))
 
 
 def _drop(planes: list[tuple[Plane, NDArray[np.bool_], tuple[float, float]]]) -> float:

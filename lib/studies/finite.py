@@ -42,11 +42,12 @@ def _border(data: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _background(values: NDArray[np.float32], border: NDArray[np.float32]) -> float:
-    """The value that fills the border, where one does; else zero, or the least value where some are below zero."""
+    """The value that fills the border, where one does; else zero, or one below all where some are below zero."""
     there, counts = np.unique(border[np.isfinite(border)], return_counts=True)
     if there.size and counts.max() > FLAT * counts.sum():
         return float(there[counts.argmax()])
-    return min(0.0, float(values.min()))
+    low, high = float(values.min()), float(values.max())
+    return 0.0 if low >= 0 else low - 0.01 * (high - low)
 
 
 def _has_lost_planes(missing: NDArray[np.bool_]) -> bool:

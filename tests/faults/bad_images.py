@@ -49,7 +49,7 @@ def with_header(start: int, form: str, *values: int) -> bytes:
 
 def with_one(value: float) -> bytes:
     changed = brain()
-    changed[3, 4, 5] = value
+    changed[12, 12, 12] = value
     return packed(changed)
 
 
