@@ -113,6 +113,8 @@ def _rippled_tissue(
         even: whether areas of this value are known; only then may it lie within the scale.
     """
     apart = np.where(background, 0, volume.data - np.float32(value))
+    if not _may_be_rippled(apart, 0.0):
+        return None
     ripple = _ripple(np.abs(apart[COARSE]))
     if (apart[COARSE] < -ripple).sum() > BOTH * (apart[COARSE] > ripple).sum():
         if not even:
