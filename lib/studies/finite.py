@@ -12,6 +12,8 @@ from lib.errors import InputError
 from lib.studies.grid import Volume
 
 FLAT = 0.5  # share of the border that one value fills where it is background
+FILLED = 0.05  # share of an image that is NaN where NaN is its background
+HOLES = 0.001  # share of the rest that may be missing inside where NaN is the background: a brain mask's holes
 DIM = 0.1  # of the brightest: what is darker may be air
 GAP = 2  # voxels of a gap that is closed where tissue is looked for
 
@@ -29,7 +31,8 @@ def finite(volume: Volume, name: str) -> Volume:
     if missing.all():
         raise InputError(f"{name} has {count} and no other, expected finite intensities")
     value = _background(volume.data[~missing], _border(volume.data))
-    if _has_lost_planes(missing) or _inside(volume.data, missing, value).any():
+    holes = HOLES * (~missing).sum() if np.isnan(volume.data).mean() > FILLED else 0
+    if _has_lost_planes(missing) or _inside(volume.data, missing, value).sum() > holes:
         raise InputError(f"{name} has {count}, some of them inside the brain or head, expected finite intensities")
     data = np.where(missing, np.float32(value), volume.data)
     note = f"{name} has {count} around the brain: they were taken as background"

@@ -26,6 +26,7 @@ def with_values(image: Image, where: object, value: float) -> Image:
 OUTSIDE: dict[str, Callable[[], Image]] = {
     "NaN for zero": lambda: with_values(brain(), brain() == 0, np.nan),
     "z-scored, NaN outside": lambda: with_values((brain() - 400) / 90, brain() == 0, np.nan),
+    "NaN for zero, in holes too": lambda: with_values(with_values(brain(), brain() == 0, np.nan), MIDDLE, np.nan),
     "infinite corner": lambda: with_values(brain(), (0, 0, 0), np.inf),
     "a NaN in the air, not at the border": lambda: with_values(brain(), (6, 6, 3), np.nan),
 }
@@ -47,7 +48,8 @@ def read(folder: Path, image: Image) -> Image:
 
 @pytest.mark.parametrize("made", OUTSIDE)
 def test_around_the_brain_they_are_background(tmp_path: Path, made: str) -> None:
-    assert np.array_equal(read(tmp_path, OUTSIDE[made]()) != 0, brain() != 0)
+    image = OUTSIDE[made]()
+    assert np.array_equal(read(tmp_path, image) != 0, (brain() != 0) & np.isfinite(image))
 
 
 @pytest.mark.parametrize("made", DAMAGED)
