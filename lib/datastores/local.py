@@ -373,7 +373,9 @@ class StudyDatastore(StudyIndex):
             path.unlink(missing_ok=True)
             with suppress(OSError):
                 self.refresh()
-            _remove_empty(path.parent, path.parent.parent)
+            with suppress(OSError):  # they hold others' images
+                path.parent.rmdir()
+                path.parent.parent.rmdir()
             raise
         return image_id
 
@@ -387,12 +389,6 @@ class StudyDatastore(StudyIndex):
 
     def remove_image(self, image_id: str) -> None:
         raise InputError(f"image {image_id}: images are removed in the studies folder, not through the server")
-
-
-def _remove_empty(*folders: Path) -> None:
-    with suppress(OSError):  # it holds others' images
-        for folder in folders:
-            folder.rmdir()
 
 
 def _size_and_time(file: str) -> tuple[int, int]:
