@@ -34,7 +34,7 @@ ALLOWED = {
     "ablation": {"ccsd", "evaluation", "files", "publishing", "settings", "training"},
     "dicom_seg": {"ccsd", "pictures", *DATA},
     "datastores": {"ccsd", "dicom_seg", "files", *DATA},
-    "activelearning": {"ccsd", "datastores", "publishing", "scoring"},
+    "activelearning": {"ccsd", "datastores", "errors", "publishing", "scoring"},
     "scoring": {"ccsd", "datastores", "devices", "evaluation", "files", "infers", "publishing", "training", *DATA},
     "simulation": {"activelearning", "ccsd", "evaluation", "phantoms", "publishing", "training", *DATA},
     "web": {

@@ -26,7 +26,7 @@ from lib.evaluation.predict import WindowConfig, predict
 from lib.infers.answer import describe, provenance
 from lib.infers.request import DICOM_SEG, EXTENSIONS, InferRequest, read_request
 from lib.preprocessing.prepare import Prepared, prepare
-from lib.preprocessing.raw import MODES, Mode, RawResult
+from lib.preprocessing.raw import MODES, Mode, RawResult, is_prepared
 from lib.preprocessing.raw_cache import cached_common_space
 from lib.publishing.checkpoint import UNTRAINED, Checkpoint
 from lib.publishing.served import ServedModel
@@ -128,7 +128,9 @@ def _prepared(
         raise InputError(f"study {study.id} has no modality that can be used: {_reasons(common.left_out)}")
     prepared = prepare(of_task, task.modalities, spacing=task.spacing)
     notes = [note for volume in volumes.values() for note in volume.notes]
-    return prepared, replace(common, warnings=[*notes, *common.warnings, *_exchanged(of_task)])
+    stripped = mode != "off" or is_prepared(volumes)  # vessels of the scalp are no sign of contrast agent
+    exchanged = _exchanged(of_task) if stripped else []
+    return prepared, replace(common, warnings=[*notes, *common.warnings, *exchanged])
 
 
 def _reasons(left_out: Mapping[str, str]) -> str:
