@@ -51,7 +51,7 @@ class Wanted(BaseModel):
     """What the page asks to segment: an image of a study, and the modalities to use (none: all)."""
 
     image: str
-    modalities: list[str] = []
+    modalities: list[str] | None = None
 
 
 @router.get("")
