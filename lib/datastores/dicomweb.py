@@ -216,6 +216,9 @@ class DICOMwebStudies(StudyDatastore):
             self.refresh()
         return list(super().list_images())
 
+    def _own_file(self, image_id: str) -> Path | None:
+        return None  # a series; the file that clients download is made from it
+
     def _grid(self, image_id: str) -> Grid:
         return source_grid(self._volume_of(image_id))
 

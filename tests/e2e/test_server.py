@@ -161,7 +161,6 @@ def test_bad_files_get_400_with_the_file_named(server: Server) -> None:
         mixed = server.infer("other_t1", params='{"preprocess": "off"}')
         assert mixed.status_code == 400
         assert "of t2, its shape is 48x48x40, expected 48x48x48" in mixed.json()["detail"]
-        assert "t1 is 48x48x48" in mixed.json()["detail"]
     finally:
         shutil.rmtree(broken)
         shutil.rmtree(other)

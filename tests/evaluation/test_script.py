@@ -51,7 +51,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, folder: Path, model: Path, *more: s
 def test_an_evaluation_writes_summary_cases_and_a_page_that_needs_nothing_else(
     phantom: Phantom, weights: Path, tmp_path: Path
 ) -> None:
-    write_phantom(phantom, tmp_path / "data", "whole")
+    write_phantom(phantom, tmp_path / "data", "rich")
     write_phantom(phantom, tmp_path / "data", "poor", modalities=["t2", "flair"])
     done = evaluate(tmp_path / "data", weights, "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
@@ -67,7 +67,7 @@ def test_an_evaluation_writes_summary_cases_and_a_page_that_needs_nothing_else(
     with (tmp_path / "out" / "cases.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 3 * (15 + 3)
-    assert {r["case"] for r in rows if r["modalities"] == "t2+flair"} == {"whole", "poor"}
+    assert {r["case"] for r in rows if r["modalities"] == "t2+flair"} == {"rich", "poor"}
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count("<tr class='subset'>") == 15
     assert page.count("data:image/png;base64,") == 2
@@ -104,13 +104,13 @@ def test_listed_studies_alone_are_measured_and_without_a_folder_only_printed(
     [
         ("zebra\n", "list ids.txt names zebra, which are not among the 2 studies found"),
         ("# none\n", "list ids.txt names no study"),
-        ("bare\nwhole\n", "list ids.txt names bare, expected only studies with a label"),
+        ("bare\nrich\n", "list ids.txt names bare, expected only studies with a label"),
     ],
 )
 def test_a_wrong_list_is_refused_before_anything_is_computed(
     phantom: Phantom, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: str, sentence: str
 ) -> None:
-    write_phantom(phantom, tmp_path / "data", "whole")
+    write_phantom(phantom, tmp_path / "data", "rich")
     write_phantom(phantom, tmp_path / "data", "bare", label=False)
     (tmp_path / "ids.txt").write_text(listed)
     options = ["--studies", "{}/ids.txt", "--out", "{}/out"]

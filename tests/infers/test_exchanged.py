@@ -13,7 +13,9 @@ from lib.studies.study import study_of
 from lib.studies.volumes import read_asked
 from tests.conftest import SHARED_DATA
 
-STUDIES = sorted((SHARED_DATA / "brats2018" / "check").glob("*/"))[::3]  # one with much enhancement, one with hardly any
+STUDIES = sorted((SHARED_DATA / "brats2018" / "check").glob("*/"))[
+    ::3
+]  # one with much enhancement, one with hardly any
 
 
 def warnings_of(folder: Path) -> list[str]:
