@@ -11,6 +11,7 @@ from monailabel.interfaces.tasks.strategy import Strategy
 
 from lib.activelearning.gain import missing_shares, weight
 from lib.activelearning.random_study import RandomStudy
+from lib.activelearning.readable import why_not
 from lib.ccsd.task import Task
 from lib.datastores.local import StudyDatastore
 from lib.publishing.served import ServedModel
@@ -37,7 +38,8 @@ class BySubsetDisagreement(Strategy):
         self._by_chance = RandomStudy()
 
     def __call__(self, request: dict[str, Any], datastore: StudyDatastore) -> dict[str, Any] | None:
-        """`{"id", "score", "scored": studies with a score, "of": studies without a label}`; None: all have a label.
+        """`{"id", "score", "scored": studies with a score, "of": studies without a label}`, and `not_offered`, image ->
+        reason, if some cannot be read; None: all that can be read have a label.
 
         Studies without a score wait for the scoring that is begun; while there is none at all, chance decides.
         """
@@ -49,13 +51,24 @@ class BySubsetDisagreement(Strategy):
             self.start_scoring()
         progress = {"scored": len(known), "of": len(images)}
         values = {i: found[i] for i in images if found.get(i, {}).get("score") is not None}
-        if not values:
+        offered = self._best(self.gains(values, datastore), str(request.get("client_id", "")), datastore)
+        if offered is None:  # nothing has a score, or nothing that can be read
             picked = self._by_chance({"strategy": "random", **request}, datastore)
             return {**picked, "score": None, **progress} if picked else None
-        gains = self.gains(values, datastore)
-        best = max(self._free(gains, str(request.get("client_id", ""))), key=lambda i: (gains[i], i))
-        self._offered[best] = (time.monotonic(), str(request.get("client_id", "")))
-        return {"id": best, "score": round(gains[best], 5), **progress}
+        return {**offered, **progress}
+
+    def _best(self, gains: dict[str, float], client: str, datastore: StudyDatastore) -> dict[str, Any] | None:
+        """The study from which most can be learned, of those that can be read still."""
+        reasons: dict[str, str] = {}
+        while gains:
+            best = max(self._free(gains, client), key=lambda i: (gains[i], i))
+            reason = why_not(best, datastore)
+            if reason is None:
+                self._offered[best] = (time.monotonic(), client)
+                return {"id": best, "score": round(gains[best], 5), **({"not_offered": reasons} if reasons else {})}
+            reasons[best] = reason
+            del gains[best]
+        return None
 
     def gains(self, values: Mapping[str, Mapping[str, Any]], datastore: StudyDatastore) -> dict[str, float]:
         """What labelling each study is worth."""

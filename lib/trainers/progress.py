@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,8 @@ from lib.trainers.records import read_json, write_json
 from lib.training.limit import TimeLimit
 
 EVERY = 0.5  # s between two writings
-PREPARING, BEFORE, STEPS, VALIDATING = "preparing studies", "validating the weights before it", "training", "validating"
+STARTING, PREPARING, ENDING = "starting", "preparing studies", "ending"
+BEFORE, STEPS, VALIDATING = "validating the weights before it", "training", "validating"
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Progress:
     epochs: int = 1
     steps: int = 1
     limit: TimeLimit | None = None
+    process: int = field(default_factory=os.getpid)
     done: int = 0  # steps, of a resumed training also those before
     _doing: str = ""
     _studies: int = 0
@@ -53,8 +56,9 @@ class Progress:
         self._write({})
 
     def close(self) -> None:
-        if self.file:
-            self.file.unlink(missing_ok=True)
+        """The last word: the process needs a moment to end."""
+        self._doing, self._written = ENDING, float("-inf")
+        self._write({})
 
     def _end(self) -> None:
         if self._doing in (BEFORE, VALIDATING):
@@ -66,8 +70,9 @@ class Progress:
         if self.file is None or (now - self._written < EVERY and more.get("study") != 1):
             return
         self._written = now
-        known = self.done or self._doing in (STEPS, VALIDATING)
-        write_json(self.file, {"doing": self._doing, **more, **(self._place() if known else {}), **self._left()})
+        known = self._doing != ENDING and (self.done or self._doing in (STEPS, VALIDATING))
+        where = {**more, **(self._place() if known else {}), **(self._left() if self._doing != ENDING else {})}
+        write_json(self.file, {"process": self.process, "doing": self._doing, **where})
 
     def _place(self) -> dict[str, int]:
         within = self.done % self.steps
@@ -87,13 +92,11 @@ class Progress:
         return {"minutes_left": round(least, 1)} if least < math.inf else {}
 
 
-def told(file: Path, since: float) -> dict[str, Any]:
-    """What the training that began at `since` (s since 1970) is doing, with `says`, the same in words."""
-    try:
-        found = read_json(file) if file.stat().st_mtime >= since else {}
-    except OSError:
-        found = {}
-    found = found or {"doing": "starting"}
+def told(file: Path, process: int) -> dict[str, Any]:
+    """What the training in this process is doing, with `says`, the same in words."""
+    found = read_json(file)
+    if found.pop("process", None) != process:  # it is of an earlier one
+        found = {"doing": STARTING}
     return {**found, "says": _in_words(found)}
 
 

@@ -28,6 +28,7 @@ from monailabel.interfaces.utils.app import app_instance
 from starlette.routing import Mount, Route
 
 from lib.errors import InputError, NotFoundError
+from lib.infers.request import named_images
 from lib.web import ohif, page, routes, saving, training
 from lib.web.auth import mend_tokens
 from lib.web.limits import BodyLimit
@@ -127,6 +128,7 @@ def _threaded(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(values.get("params"), dict):
             path = {name: values[name] for name in OF_PATHS if name in values}
             values["params"] = for_a_task(values["params"], path)
+            named_images(values["params"], next(iter(app_instance().models.values())).task)
         return asyncio.run(endpoint(**values))
 
     call.__name__, call.__doc__ = endpoint.__name__, endpoint.__doc__

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -15,7 +14,7 @@ from monailabel.endpoints import train as training
 from monailabel.endpoints.user.auth import RBAC
 from monailabel.interfaces.utils.app import app_instance
 from monailabel.utils.async_tasks.task import AsyncTask
-from monailabel.utils.async_tasks.utils import tasks
+from monailabel.utils.async_tasks.utils import processes, tasks
 
 from lib.devices import read_device
 from lib.errors import BusyError, InputError, NotFoundError
@@ -123,7 +122,7 @@ def with_outcome(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _progress(task: dict[str, Any]) -> dict[str, Any] | None:
-    if task["status"] != "RUNNING":
+    process = processes("train").get(task["id"])
+    if task["status"] != "RUNNING" or process is None:
         return None
-    since = datetime.strptime(task["start_ts"], "%Y-%m-%d %H:%M:%S").timestamp()
-    return told(app_instance().models[task["request"]["model"]].trainer().progress_file, since)
+    return told(app_instance().models[task["request"]["model"]].trainer().progress_file, process.pid)

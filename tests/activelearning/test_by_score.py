@@ -59,6 +59,27 @@ def test_the_highest_score_is_offered_and_users_get_different_studies(
     assert (last["id"][0], last["scored"], len(started)) == ("b", 3, 5)
 
 
+def test_a_study_that_was_damaged_after_it_was_scored_is_not_offered_and_the_answer_says_why(
+    store: StudyDatastore, model: ServedModel, tmp_path: Path
+) -> None:
+    scores = Scores(tmp_path / "s.json")
+    give(store, scores, a=0.1, b=0.3)
+    file = tmp_path / "studies" / "b" / "b_t1ce.nii.gz"
+    file.write_bytes(file.read_bytes()[:1000])
+    strategy = BySubsetDisagreement(model, scores, lambda: None)
+    offered = strategy({}, store)
+    assert offered is not None
+    assert offered["id"][0] == "a"
+    ((image, reason),) = offered["not_offered"].items()
+    assert image[0] == "b"
+    assert "b_t1ce.nii.gz" in reason
+    for name in ("a/a_t1", "a/a_flair"):
+        (tmp_path / "studies" / f"{name}.nii.gz").write_bytes(b"no image")
+    by_chance = strategy({}, store)
+    assert by_chance is not None
+    assert (by_chance["id"], by_chance["score"]) == ("c_t2", None)
+
+
 def test_expected_gain_prefers_modalities_that_no_labelled_study_has(
     store: StudyDatastore, model: ServedModel, phantom: Phantom, tmp_path: Path
 ) -> None:

@@ -172,5 +172,9 @@ def test_a_study_that_cannot_be_read_is_never_offered_by_chance(
     picked = [RandomStudy()({"strategy": "random"}, store) for _ in range(8)]
     assert [p and p["id"] for p in picked] == ["p2_t1"] * 8
     assert "is not offered: " in caplog.text
+    for answer in picked:
+        assert answer is not None
+        assert set(answer.get("not_offered", {})) <= {"p1_t1", "p3_t1"}
+    assert any("p1_t1.nii.gz" in p["not_offered"].get("p1_t1", "") for p in picked if p and "not_offered" in p)
     (tmp_path / "p2" / "p2_t1.nii.gz").write_bytes(b"no image")
     assert RandomStudy()({"strategy": "random"}, store) is None

@@ -28,15 +28,17 @@ STUDY = {m: SERIES[m] for m in ("t1", "t1ce", "t2")} | {"flair": {**FLAIR, **SPI
 
 @pytest.fixture(scope="module")
 def orthanc(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    """A study of four series of the patient Ward^Seven, the T2 in slices of 2 mm, and one of another."""
+    """A study of four series of the patient Ward^Seven, the T2 in slices of 2 mm; one of a single series; and one of
+    Ward^Nine, whose T2 has another frame of reference."""
     stores = start_orthanc(tmp_path_factory.mktemp("orthanc"))
     orthanc = next(stores)
     folder = tmp_path_factory.mktemp("dicom")
     for number, (name, tags) in enumerate(STUDY.items(), start=1):
-        for patient, names in (("Seven", STUDY), ("Eight", {"t1"})):
+        for patient, names in (("Seven", STUDY), ("Eight", {"t1"}), ("Nine", STUDY)):
             if name not in names:
                 continue
             every = 2 if name == "t2" else 1
+            frame = {"FrameOfReferenceUID": "1.2.826.0.9"} if (patient, name) == ("Nine", "t2") else {}
             made = Made(
                 phantom.volumes[name].astype(np.uint16)[:, :, ::every],
                 origin=(20.0, -30.0, 10.0),
@@ -44,7 +46,7 @@ def orthanc(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 gap=float(every),
                 study_uid=f"1.2.826.0.{len(patient)}.{patient == 'Seven':d}",
                 number=number,
-                tags={"PatientID": patient, "PatientName": f"Ward^{patient}", "StudyDate": "20250102", **tags},
+                tags={"PatientID": patient, "PatientName": f"Ward^{patient}", "StudyDate": "20250102", **tags, **frame},
             )
             for path in write_series(folder / f"{patient}-{name}", made):
                 orthanc.store(path)
@@ -114,6 +116,37 @@ def test_after_a_change_of_series_the_mask_is_still_where_the_tumour_is(
     assert coloured_share(page, outside, thickness=1.0)[0] < 0.02
 
 
+def test_a_mask_is_drawn_on_each_series_that_comes_on_view(page: Page, server: Server, tmp_path: Path) -> None:
+    open_study(page, server.url, "Ward, Seven")
+    show_series(page, "FLAIR AX")
+    connect(page)
+    answer = run(page)
+    assert answer.status == 200, answer.text()
+    for description in ("T2 AX", "FLAIR AX"):
+        show_series(page, description)
+        page.wait_for_timeout(4000)  # until it is drawn
+        keep_picture(page, f"ohif-mask-on-{description[:2].lower()}")
+        core, outside = compare_with_mask(page, server, answer, tmp_path)
+        share, number = coloured_share(page, core, thickness=1.0)
+        assert number > 50
+        assert share > 0.9, description
+        assert coloured_share(page, outside, thickness=1.0)[0] < 0.02
+
+
+def test_a_mask_is_not_drawn_on_a_series_of_another_frame_of_reference(page: Page, server: Server) -> None:
+    open_study(page, server.url, "Ward, Nine")
+    show_series(page, "FLAIR AX")
+    connect(page)
+    assert run(page).status == 200
+    show_series(page, "T2 AX")
+    page.get_by_text("The mask of series 4 FLAIR AX is not drawn on series 3 T2 AX").first.wait_for(timeout=20_000)
+    shown = "id => window.services.segmentationService.getSegmentationRepresentations(id).length"
+    assert page.evaluate(shown, "mpr-axial") == 0
+    show_series(page, "FLAIR AX")
+    page.wait_for_timeout(3000)
+    assert page.evaluate(shown, "mpr-axial") == 1
+
+
 def test_the_servers_sentence_is_shown(page: Page, server: Server) -> None:
     open_study(page, server.url, "Ward, Seven")
     connect(page)
@@ -165,7 +198,7 @@ def test_the_way_to_the_store_forwards_the_question_and_leads_nowhere_else(serve
     found = server.get("/proxy/dicom/qido/studies?00100020=Seven").json()
     assert len(found) == 1
     assert len(server.get("/proxy/dicom/qido/studies?PatientName=*sev*").json()) == 1
-    assert len(server.get("/proxy/dicom/qido/studies").json()) == 2
+    assert len(server.get("/proxy/dicom/qido/studies").json()) == 3
     accepted = server.get("/proxy/dicom/qido/studies", headers={"Accept": "application/dicom+xml"})
     assert "xml" in accepted.headers["content-type"]
     for way in ("..%2fsystem", "wado/..%2f..%2fsystem", "%2e%2e/system"):

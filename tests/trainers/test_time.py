@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from lib.errors import InputError
 from lib.phantoms.phantom import Phantom
 from lib.trainers.before import validate_before
-from lib.trainers.progress import BEFORE, PREPARING, STEPS, VALIDATING, Progress, told
+from lib.trainers.progress import BEFORE, ENDING, PREPARING, STEPS, VALIDATING, Progress, told
 from lib.trainers.records import read_json
 from lib.training.cache import read_cached
 from lib.training.limit import TimeLimit
@@ -45,7 +46,7 @@ def test_minutes_that_are_too_few_are_said_in_one_sentence(clinic: Clinic) -> No
     with pytest.raises(InputError, match="max_minutes was over while the 3 studies were prepared"):
         clinic.train(**ENDLESS, max_minutes=1e-9)
     assert clinic.model.current().version == before
-    assert not (clinic.folder / "ccsd.training" / "progress.json").exists()
+    assert read_json(clinic.folder / "ccsd.training" / "progress.json")["doing"] == ENDING
 
 
 def test_with_little_time_fewer_studies_validate(clinic: Clinic) -> None:
@@ -90,7 +91,7 @@ def test_each_step_can_be_read_while_the_first_epoch_runs(clinic: Clinic, monkey
     clinic.train(max_epochs=2, steps=12)
     over.set()
     looking.join()
-    assert list(dict.fromkeys(one["doing"] for one in seen)) == [PREPARING, BEFORE, STEPS, VALIDATING]
+    assert list(dict.fromkeys(one["doing"] for one in seen)) == [PREPARING, BEFORE, STEPS, VALIDATING, ENDING]
     first = [one for one in seen if one["doing"] == STEPS and one["epoch"] == 1]
     assert len({one["step"] for one in first}) > 5
     assert all(one["steps"] == 12 and one["epochs"] == 2 and "minutes_left" in one for one in first)
@@ -100,14 +101,14 @@ def test_each_step_can_be_read_while_the_first_epoch_runs(clinic: Clinic, monkey
 
 def test_progress_is_told_in_words_and_that_of_an_earlier_training_is_not(tmp_path: Path) -> None:
     file = tmp_path / "progress.json"
-    assert told(file, since=0.0)["says"] == "starting"
+    assert told(file, os.getpid())["says"] == "starting"
     progress = Progress(file, 10, 50, TimeLimit(time.monotonic() + 200))
     progress.begin(PREPARING, 3)
     progress.study(1)
-    assert told(file, since=0.0)["says"] == "preparing studies, study 1 of 3, at most 4 minutes left"
+    assert told(file, os.getpid())["says"] == "preparing studies, study 1 of 3, at most 4 minutes left"
     progress.begin(STEPS, 0)
     for _ in range(7):
         progress._written = 0.0
         progress.step()
-    assert told(file, since=0.0)["says"].startswith("epoch 1 of 10, step 7 of 50, about ")
-    assert told(file, since=time.time() + 100)["doing"] == "starting"
+    assert told(file, os.getpid())["says"].startswith("epoch 1 of 10, step 7 of 50, about ")
+    assert told(file, os.getpid() + 1)["says"] == "starting"
