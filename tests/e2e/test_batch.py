@@ -65,3 +65,15 @@ def test_labels_of_users_are_never_overwritten(server: Server) -> None:
     lines = run(server, label_tag="final")
     assert lines[0] == "ERROR"
     assert lines[-1].startswith("error: label_tag is final, expected another")
+
+
+@pytest.mark.parametrize("way", ["/batch/infer/ccsd", "/scoring/dice", "/scoring/subset_disagreement"])
+@pytest.mark.parametrize("modalities", [[], " , ", "[]", ["t9"]])
+def test_modalities_that_name_nothing_are_refused_before_anything_is_started(
+    server: Server, way: str, modalities: object
+) -> None:
+    before = [server.get(path).json() for path in ("/batch/infer", "/scoring/")]
+    answer = server.post(way, json={"modalities": modalities})
+    assert answer.status_code == 400
+    assert "expected names from t1, t1ce, t2, flair" in answer.json()["detail"]
+    assert before == [server.get(path).json() for path in ("/batch/infer", "/scoring/")]

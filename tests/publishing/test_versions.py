@@ -147,6 +147,23 @@ def test_two_versions_are_compared_by_dice_data_and_settings(versions: Versions)
     assert found["settings"] == {"losses.tau": [2, 4]}
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "comparable"),
+    [
+        ({"validation": ["a", "b"]}, {"validation": ["b", "a"]}, True),
+        ({"validation": ["a", "b"]}, {"validation": ["a"]}, False),
+        ({}, {}, False),  # nobody knows on what
+        ({"validation": ["a"], "data": {"a": "1"}}, {"validation": ["a"], "data": {"a": "2"}}, False),
+        ({"validation": ["a"], "data": {"b": "1"}}, {"validation": ["a"], "data": {"b": "2"}}, True),
+    ],
+)
+def test_dice_is_comparable_on_the_same_studies_with_the_same_labels(
+    versions: Versions, first: dict[str, object], second: dict[str, object], comparable: bool
+) -> None:
+    both = [versions.find(versions.publish(tiny(i), name="ccsd", notes=n)) for i, n in enumerate((first, second))]
+    assert compare(*both, BRATS)["comparable"] is comparable
+
+
 def test_the_script_lists_compares_rolls_back_and_pins(versions: Versions, tmp_path: Path) -> None:
     versions.model.shipped.rename(tmp_path / "pretrained_ccsd.pt")  # as the app names it
     first = versions.publish(tiny(1), name="ccsd", notes={})

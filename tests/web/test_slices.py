@@ -78,6 +78,28 @@ def test_planes_have_the_size_of_the_patient_whatever_the_voxels() -> None:
     assert list(found["axial"]["edges"].values()) == ["R", "L", "A", "P"]
 
 
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, -1, 1), (1, -1, -1)])
+def test_the_place_of_a_slice_is_that_of_its_voxels_however_the_axes_run(
+    axes: tuple[int, int, int], signs: tuple[int, int, int]
+) -> None:
+    shape, edges = (5, 7, 9), (2.0, 3.0, 4.0)
+    affine = np.eye(4)
+    affine[:3, :3] = np.zeros((3, 3))
+    for own, ras in enumerate(axes):
+        affine[ras, own] = signs[own] * edges[own]
+    affine[:3, 3] = (-11.0, 22.0, 5.0)
+    mask = np.zeros(shape, np.uint8)
+    mask[1, 2, 6] = 1
+    place = (affine @ [1, 2, 6, 1])[:3]
+    found = planes(Layer(mask, Grid(shape, affine)))
+    for plane, ras in (("sagittal", 0), ("coronal", 1), ("axial", 2)):
+        first, step = found[plane]["at"]
+        index = found[plane]["start"]
+        assert first + step * index == pytest.approx(place[ras])
+        assert found[plane]["extent"] == [index, index]
+
+
 def test_a_mask_starts_at_its_largest_slice_and_is_clear_elsewhere() -> None:
     mask = np.zeros((8, 8, 8), np.uint8)
     mask[2:5, 2:6, 5] = 2

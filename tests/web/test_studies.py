@@ -13,7 +13,7 @@ from lib.studies.choice import TIED
 from lib.studies.sources import LeftOut, Source
 from lib.studies.study import Study
 from lib.studies.volumes import write_volume
-from lib.web.studies import PAGE, chip, details, listing, source_of
+from lib.web.studies import PAGE, chip, details, listing, others, source_of
 from tests.studies.dicom_files import Made, some_data, write_series
 
 
@@ -95,6 +95,18 @@ def test_details_say_what_was_found_by_which_rule(datastore: StudyDatastore) -> 
     assert found["chips"][2]["reason"] == "name ends in t2"
     with pytest.raises(NotFoundError, match="image nobody does not exist"):
         details(datastore, "nobody", BRATS.modalities)
+
+
+def test_details_list_the_images_that_are_not_used_and_the_labels_on_them(
+    datastore: StudyDatastore, phantom: Phantom, tmp_path: Path
+) -> None:
+    write_volume(tmp_path / "case" / "case_flair_reg.nii.gz", phantom.volumes["flair"], phantom.grid)
+    datastore.refresh()
+    write_volume(tmp_path / "drawn" / "label.nii.gz", phantom.label, phantom.grid)
+    datastore.save_label("case_flair_reg", str(tmp_path / "drawn" / "label.nii.gz"), "final", {})
+    found = details(datastore, "case_t1", BRATS.modalities)
+    assert found["others"] == [{"image": "case_flair_reg", "name": "case_flair_reg.nii.gz", "labelled": True}]
+    assert others(datastore, datastore.study("case_t1"))["case_flair_reg"].path.name == "case_flair_reg.nii.gz"
 
 
 def test_the_image_that_is_asked_for_does_not_change_what_is_found(datastore: StudyDatastore) -> None:
