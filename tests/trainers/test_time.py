@@ -91,6 +91,7 @@ def test_each_step_can_be_read_while_the_first_epoch_runs(clinic: Clinic, monkey
     clinic.train(max_epochs=2, steps=12)
     over.set()
     looking.join()
+    seen.append(read_json(clinic.folder / "ccsd.training" / "progress.json"))  # what is left there
     assert list(dict.fromkeys(one["doing"] for one in seen)) == [PREPARING, BEFORE, STEPS, VALIDATING, ENDING]
     first = [one for one in seen if one["doing"] == STEPS and one["epoch"] == 1]
     assert len({one["step"] for one in first}) > 5
