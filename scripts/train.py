@@ -96,12 +96,13 @@ def _cases(arguments: argparse.Namespace, task: Task) -> tuple[list[Sample], lis
     both = wanted & {s.id for s in held_out}
     if both and arguments.train:
         raise InputError(f"{arguments.val.name} and {arguments.train.name} both name {', '.join(sorted(both))}")
-    groups: list[list[Sample]] = [
-        [*load_cases([s for s in studies if s.id in wanted - both], task, cache=arguments.cache)] for studies in found
-    ]
+    chosen = [[s for s in studies if s.id in wanted - both] for studies in found]
+    groups: list[list[Sample]] = [[*load_cases(s, task, cache=arguments.cache)] if s else [] for s in chosen]
     shares = [folder.share for folder in folders]
     if arguments.mirrored:
         groups.append([m for group in groups for case in group if isinstance(case, Case) and (m := mirrored(case))])
+        if not groups[-1]:
+            raise InputError("--mirrored: no study has its whole tumour on one side, expected at least one")
         shares.append(arguments.mirrored)
     validation = load_cases(held_out, task, cache=arguments.cache) if held_out else []
     weights = crop_weights([len(group) for group in groups], shares)

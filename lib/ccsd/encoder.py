@@ -13,7 +13,7 @@ class InstanceNorm(nn.GroupNorm):
     parameters and returned as it came.
 
     It is GroupNorm with a group per channel. One study on the CPU goes through batch norm's kernel, which is the same
-    function there and takes mixed precision and channels-last as they are: a fifth of the time in training.
+    function there, takes mixed precision and channels-last as they are, and is much quicker in training.
     """
 
     def __init__(self, channels: int) -> None:

@@ -62,6 +62,8 @@ class TrainConfig:
         for name in ("max_epochs", "steps", "patch", "large_patch", "batch", "validate_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if len(self.brain_patch) != 3 or min(self.brain_patch) < 1:
+            raise InputError(f"brain_patch is {self.brain_patch}, expected three edges in voxels")
         if self.max_minutes is not None and self.max_minutes <= 0:
             raise InputError(f"max_minutes is {self.max_minutes}, expected more than 0")
         if not 0 < self.learning_rate < 1:

@@ -43,8 +43,13 @@ def crop_weights(counts: Sequence[int], shares: Sequence[float | None]) -> list[
             left by their numbers of studies.
 
     Raises:
-        InputError: shares of 1 or more together, or of less than 1 where no group takes the rest.
+        InputError: a share for a group of none, shares of 1 or more together, or of less than 1 where no group takes
+            the rest.
     """
+    if any(share is not None and not count for count, share in zip(counts, shares, strict=True)):
+        raise InputError("a source that is to give a share of the crops has no study, expected at least one")
+    if not any(counts):
+        return []
     told = sum(share for share in shares if share is not None)
     rest = sum(count for count, share in zip(counts, shares, strict=True) if share is None)
     if told > 1 + 1e-6 or (told >= 1 - 1e-6) == bool(rest):

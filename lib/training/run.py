@@ -70,10 +70,13 @@ class Run:
         processes: Processes = SINGLE,
         limit: TimeLimit | None = None,
     ) -> None:
-        for name in ("patch", "large_patch", "brain_patch"):
-            edges = getattr(config, name)
-            if any(edge % network.divisor for edge in ([edges] if isinstance(edges, int) else edges)):
-                raise InputError(f"{name} is {edges} voxels, expected a multiple of {network.divisor}")
+        used: dict[str, tuple[int, ...]] = {"patch": (config.patch,), "large_patch": (config.large_patch,)}
+        if config.brain_share:
+            used["brain_patch"] = tuple(config.brain_patch)
+        for name, edges in used.items():
+            if any(edge % network.divisor for edge in edges):
+                found = edges[0] if len(edges) == 1 else edges
+                raise InputError(f"{name} is {found} voxels, expected a multiple of {network.divisor}")
         self.config = config
         self.device = device
         self.processes = processes

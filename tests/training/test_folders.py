@@ -57,6 +57,11 @@ def test_shares_that_do_not_add_up_are_refused(shares: list[float | None]) -> No
         crop_weights([3] * len(shares), shares)
 
 
+def test_a_share_for_a_source_without_a_study_is_refused() -> None:
+    with pytest.raises(InputError, match="has no study"):
+        crop_weights([3, 0], [None, 0.2])
+
+
 def test_a_label_named_by_a_region_is_that_region_and_knows_no_other(of_one_region: Path) -> None:
     (study,) = find_studies(of_one_region, BRATS.modalities)
     assert study.label is not None

@@ -164,9 +164,13 @@ def test_the_log_line_tells_losses_and_dice(case: Case) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
-    [({"patch": 30}, "patch is 30 voxels, expected a multiple of 8"), ({"steps": 0}, "steps is 0")],
+    [
+        ({"patch": 30}, "patch is 30 voxels, expected a multiple of 8"),
+        ({"steps": 0}, "steps is 0"),
+        ({"brain_patch": (96,)}, "brain_patch is .96,., expected three edges"),
+    ],
 )
-def test_unusable_settings_are_refused_before_training(case: Case, wrong: dict[str, int], sentence: str) -> None:
+def test_unusable_settings_are_refused_before_training(case: Case, wrong: dict[str, object], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         run(case, tiny(), **wrong)
 
