@@ -18,17 +18,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from tqdm import tqdm
 
-from lib.ablation.cells import Budget, run_cell
-from lib.ablation.markdown import render
-from lib.ablation.tables import TABLES, TITLES
-from lib.ccsd.task import BRATS
-from lib.errors import InputError
-from lib.files import replacing
-from lib.settings import read_task
-from lib.studies.lists import select
-from lib.studies.study import find_studies
-from lib.training.cache import load_cases
-from lib.training.settings import read_settings
+from ccsd.experiments.ablation.cells import Budget, run_cell
+from ccsd.experiments.ablation.markdown import render
+from ccsd.experiments.ablation.tables import TABLES, TITLES
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
+from ccsd.common.files import replacing
+from ccsd.common.settings import read_task
+from ccsd.studies.lists import select
+from ccsd.studies.study import find_studies
+from ccsd.training.cache import load_cases
+from ccsd.training.settings import read_settings
 
 logger = logging.getLogger("ablate")
 

@@ -15,19 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
-from lib.benchmarks.flops import count
-from lib.benchmarks.method import (
-    FEATURES,
-    LOGITS,
-    PLAIN,
-    Setting,
-    forwards,
-    lattice_against_naive,
-    lattice_memory,
-    step_of_n,
-    training_steps,
-)
-from lib.ccsd.network import PRESETS
+from ccsd.experiments.benchmarks.flops import count
+from ccsd.experiments.benchmarks.method import FEATURES, LOGITS, PLAIN, Setting, forwards, lattice_against_naive, lattice_memory, step_of_n, training_steps
+from ccsd.method.network import PRESETS
 
 PER_LEVEL = 4  # subsets of each size in the sampled lattice
 

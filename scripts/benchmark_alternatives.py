@@ -15,16 +15,16 @@ os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 
 import torch
 
-from lib.benchmarks.alternatives import of_files, of_network, of_studies, ratios
-from lib.benchmarks.breakdown import operations, steps
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.evaluation.predict import WindowConfig
-from lib.phantoms.phantom import PhantomConfig, make_phantom, write_phantom
-from lib.preprocessing.prepare import prepare
-from lib.publishing.served import SHIPPED, ServedModel
-from lib.studies.study import study_of
-from lib.studies.volumes import read_sources
+from ccsd.experiments.benchmarks.alternatives import of_files, of_network, of_studies, ratios
+from ccsd.experiments.benchmarks.breakdown import operations, steps
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.inference.predict import WindowConfig
+from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
+from ccsd.preprocessing.prepare import prepare
+from ccsd.models.served import SHIPPED, ServedModel
+from ccsd.studies.study import study_of
+from ccsd.imaging.volumes import read_sources
 
 PARTS = ("steps", "operations", "files", "studies", "network")
 

@@ -17,12 +17,12 @@ os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 import numpy as np
 import torch
 
-from lib.benchmarks.growth import ROUTES, STORE, TINY, make_studies, routes, store, volume
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.evaluation.predict import WindowConfig
-from lib.publishing.served import SHIPPED, ServedModel
-from lib.studies.volumes import write_volume
+from ccsd.experiments.benchmarks.growth import ROUTES, STORE, TINY, make_studies, routes, store, volume
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.inference.predict import WindowConfig
+from ccsd.models.served import SHIPPED, ServedModel
+from ccsd.imaging.volumes import write_volume
 
 Table = dict[int, Mapping[str, float]]
 

@@ -18,14 +18,14 @@ os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 
 import torch
 
-from lib.benchmarks.method import Setting
-from lib.benchmarks.server import running
-from lib.benchmarks.study import STEPS, another_choice, file_to_mask, millions, ours, peers
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.evaluation.predict import WindowConfig, quickest
-from lib.phantoms.phantom import PhantomConfig, make_phantom, write_phantom
-from lib.publishing.served import SHIPPED, ServedModel
+from ccsd.experiments.benchmarks.method import Setting
+from ccsd.experiments.benchmarks.server import running
+from ccsd.experiments.benchmarks.study import STEPS, another_choice, file_to_mask, millions, ours, peers
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.inference.predict import WindowConfig, quickest
+from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
+from ccsd.models.served import SHIPPED, ServedModel
 
 BRAIN = (160, 192, 160)  # voxels: a window that holds a whole brain, and that DynUNet can halve five times
 

@@ -21,22 +21,22 @@ from monai.metrics.surface_distance import compute_average_surface_distance
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lib.ccsd import subsets
-from lib.ccsd.task import BRATS
-from lib.errors import InputError
-from lib.evaluation.labelling import label_map
-from lib.evaluation.metrics import dice, hd95
-from lib.evaluation.predict import WindowConfig, predict
-from lib.pictures.overlay import overlay
-from lib.preprocessing.brain import extract_brain
-from lib.preprocessing.prepare import prepare
-from lib.preprocessing.raw import RawResult, asking, to_common_space
-from lib.preprocessing.register import Matrix, register_rigid, resample
-from lib.publishing import checkpoint
-from lib.publishing.served import SHIPPED
-from lib.studies.labels import read_label
-from lib.studies.study import Study, find_studies
-from lib.studies.volumes import Grid, Volume, read_sources
+from ccsd.method import subsets
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
+from ccsd.inference.label_map import label_map
+from ccsd.evaluation.metrics import dice, hd95
+from ccsd.inference.predict import WindowConfig, predict
+from ccsd.pictures.overlay import overlay
+from ccsd.preprocessing.brain import extract_brain
+from ccsd.preprocessing.prepare import prepare
+from ccsd.preprocessing.common_space import RawResult, asking, to_common_space
+from ccsd.preprocessing.register import Matrix, register_rigid, resample
+from ccsd.models import checkpoint
+from ccsd.models.served import SHIPPED
+from ccsd.studies.labels import read_label
+from ccsd.studies.study import Study, find_studies
+from ccsd.imaging.volumes import Grid, Volume, read_sources
 
 
 def main() -> None:

@@ -21,21 +21,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from tqdm import tqdm
 
-from lib.baselines.arms import ARMS, untrained
-from lib.ccsd.network import CCSDNetwork
-from lib.ccsd.task import BRATS, Task
-from lib.errors import InputError
-from lib.evaluation.predict import WindowConfig
-from lib.evaluation.subsets15 import measure, read_labelled
-from lib.evaluation.summary import summarise
-from lib.files import replacing
-from lib.settings import read_task
-from lib.studies.lists import select
-from lib.studies.study import find_studies
-from lib.training.cache import load_cases
-from lib.training.folders import DataFolder, crop_weights
-from lib.training.loop import Epoch, train
-from lib.training.settings import Settings, read_settings
+from ccsd.experiments.baselines.arms import ARMS, untrained
+from ccsd.method.network import CCSDNetwork
+from ccsd.method.task import BRATS, Task
+from ccsd.common.errors import InputError
+from ccsd.inference.predict import WindowConfig
+from ccsd.evaluation.lattice import measure, read_labelled
+from ccsd.evaluation.summary import summarise
+from ccsd.common.files import replacing
+from ccsd.common.settings import read_task
+from ccsd.studies.lists import select
+from ccsd.studies.study import find_studies
+from ccsd.training.cache import load_cases
+from ccsd.training.folders import DataFolder, crop_weights
+from ccsd.training.loop import Epoch, train
+from ccsd.training.settings import Settings, read_settings
 
 logger = logging.getLogger("compare")
 

@@ -20,24 +20,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PIL import Image
 from tqdm import tqdm
 
-from lib.ccsd import subsets
-from lib.ccsd.task import BRATS, Task
-from lib.devices import read_device
-from lib.errors import InputError, NotFoundError
-from lib.evaluation.labelling import SPECKS
-from lib.evaluation.metrics import ET_RULE_REGION
-from lib.evaluation.predict import WindowConfig
-from lib.evaluation.report import render
-from lib.evaluation.subsets15 import LabelledStudy, Measured, measure, read_labelled
-from lib.evaluation.summary import DEFINITIONS, Row, summarise
-from lib.evaluation.text import as_markdown
-from lib.files import replacing
-from lib.pictures.contours import contour_strip
-from lib.publishing import checkpoint
-from lib.publishing.served import SHIPPED
-from lib.settings import read_task
-from lib.studies.lists import select
-from lib.studies.study import Study, find_studies
+from ccsd.method import subsets
+from ccsd.method.task import BRATS, Task
+from ccsd.server.devices import read_device
+from ccsd.common.errors import InputError, NotFoundError
+from ccsd.inference.label_map import SPECKS
+from ccsd.evaluation.metrics import ET_RULE_REGION
+from ccsd.inference.predict import WindowConfig
+from ccsd.evaluation.report import render
+from ccsd.evaluation.lattice import LabelledStudy, Measured, measure, read_labelled
+from ccsd.evaluation.summary import DEFINITIONS, Row, summarise
+from ccsd.evaluation.markdown import as_markdown
+from ccsd.common.files import replacing
+from ccsd.pictures.contours import contour_strip
+from ccsd.models import checkpoint
+from ccsd.models.served import SHIPPED
+from ccsd.common.settings import read_task
+from ccsd.studies.lists import select
+from ccsd.studies.study import Study, find_studies
 
 
 def main() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lib.ccsd.task import BRATS
-from lib.errors import InputError
-from lib.publishing.bundle import export
-from lib.publishing.served import SHIPPED
-from lib.settings import read_task
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
+from ccsd.export.bundle import export
+from ccsd.models.served import SHIPPED
+from ccsd.common.settings import read_task
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 
 from hypothesis.errors import HypothesisWarning
 
-from lib.phantoms.phantom import make_phantom, write_phantom
+from ccsd.demo.phantom import make_phantom, write_phantom
 from tests.e2e.conftest import start_server
 from tests.fuzz.fuzzing import Report, fuzz
 from tests.fuzz.values import PHANTOM, STUDY

@@ -13,13 +13,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.errors import InputError
-from lib.pictures.sheet import Row, contact_sheet
-from lib.studies import names
-from lib.studies.guess import BRAIN
-from lib.studies.sources import LeftOut, Source
-from lib.studies.study import Study, survey
-from lib.studies.volumes import read_source
+from ccsd.common.errors import InputError
+from ccsd.pictures.sheet import Row, contact_sheet
+from ccsd.studies import names
+from ccsd.studies.guess import BRAIN
+from ccsd.imaging.sources import LeftOut, Source
+from ccsd.studies.study import Study, survey
+from ccsd.imaging.volumes import read_source
 
 LISTED = 20  # studies that are shown in full where there are more, unless --all
 
@@ -105,7 +105,7 @@ def how_to_ask(studies: Sequence[Study], url: str) -> list[str]:
 def _modalities(task: Path | None) -> Sequence[str]:
     if task is None:
         return BRAIN
-    from lib.settings import read_task  # brings torch: seconds that the usual call should not wait
+    from ccsd.common.settings import read_task  # brings torch: seconds that the usual call should not wait
 
     return read_task(task).modalities
 

@@ -18,9 +18,9 @@ os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 
 import requests
 
-from lib.benchmarks.load import TRAINING, Plan, Seen, load, resident_gib
-from lib.phantoms.phantom import PhantomConfig, make_phantom, write_phantom
-from lib.publishing.served import SHIPPED
+from ccsd.experiments.benchmarks.load import TRAINING, Plan, Seen, load, resident_gib
+from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
+from ccsd.models.served import SHIPPED
 from tests.e2e.conftest import start_server
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}

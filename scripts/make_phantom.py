@@ -9,10 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.phantoms.organ import make_organ
-from lib.phantoms.phantom import PhantomConfig, make_phantom, write_phantom
-from lib.phantoms.tumour import TumourConfig
-from lib.settings import read_task
+from ccsd.demo.organ import make_organ
+from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
+from ccsd.demo.tumour import TumourConfig
+from ccsd.common.settings import read_task
 
 
 def main() -> None:

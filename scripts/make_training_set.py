@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from lib.ccsd.task import BRATS
-from lib.engine.statistics import compare, statistics_of
-from lib.engine.study import make_study
-from lib.errors import InputError
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.pictures.overlay import COLOURS
-from lib.studies.labels import read_label
-from lib.studies.study import find_studies
-from lib.studies.volumes import read_volume
+from ccsd.method.task import BRATS
+from ccsd.experiments.synthesis.statistics import compare, statistics_of
+from ccsd.experiments.synthesis.study import make_study
+from ccsd.common.errors import InputError
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.pictures.overlay import COLOURS
+from ccsd.studies.labels import read_label
+from ccsd.studies.study import find_studies
+from ccsd.imaging.volumes import read_volume
 
 
 def main() -> None:

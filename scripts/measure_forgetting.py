@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
-from lib.files import replacing
-from lib.simulation.forgetting import Result, Setup, measure
+from ccsd.common.files import replacing
+from ccsd.experiments.simulation.forgetting import Result, Setup, measure
 
 
 def main() -> None:

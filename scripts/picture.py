@@ -9,13 +9,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.ccsd.task import BRATS
-from lib.errors import InputError
-from lib.pictures.overlay import overlay
-from lib.settings import read_task
-from lib.studies.labels import read_label
-from lib.studies.study import study_of
-from lib.studies.volumes import read_asked
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
+from ccsd.pictures.overlay import overlay
+from ccsd.common.settings import read_task
+from ccsd.studies.labels import read_label
+from ccsd.studies.study import study_of
+from ccsd.imaging.volumes import read_asked
 
 
 def main() -> None:

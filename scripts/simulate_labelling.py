@@ -19,8 +19,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import torch
 
-from lib.files import replacing
-from lib.simulation.labelling import STRATEGIES, Point, Setup, labels_needed, simulate
+from ccsd.common.files import replacing
+from ccsd.experiments.simulation.labelling import STRATEGIES, Point, Setup, labels_needed, simulate
 
 
 def main() -> None:

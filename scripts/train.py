@@ -21,23 +21,23 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from lib.ccsd.task import BRATS, Task
-from lib.errors import InputError
-from lib.files import replacing
-from lib.publishing import checkpoint
-from lib.publishing.checkpoint import Checkpoint
-from lib.settings import read_task
-from lib.studies.lists import select
-from lib.studies.study import find_studies
-from lib.tensor_files import save_tensors
-from lib.training.cache import load_cases
-from lib.training.cases import Case, Sample
-from lib.training.folders import DataFolder, crop_weights
-from lib.training.healthy import mirrored
-from lib.training.loop import Epoch, describe, train
-from lib.training.processes import join_processes
-from lib.training.run import DivergedError
-from lib.training.settings import Settings, read_settings
+from ccsd.method.task import BRATS, Task
+from ccsd.common.errors import InputError
+from ccsd.common.files import replacing
+from ccsd.models import checkpoint
+from ccsd.models.checkpoint import Checkpoint
+from ccsd.common.settings import read_task
+from ccsd.studies.lists import select
+from ccsd.studies.study import find_studies
+from ccsd.common.tensor_files import save_tensors
+from ccsd.training.cache import load_cases
+from ccsd.training.cases import Case, Sample
+from ccsd.training.folders import DataFolder, crop_weights
+from ccsd.training.healthy import mirrored
+from ccsd.training.loop import Epoch, describe, train
+from ccsd.training.processes import join_processes
+from ccsd.training.run import DivergedError
+from ccsd.training.settings import Settings, read_settings
 
 logger = logging.getLogger("train")
 

@@ -12,14 +12,14 @@ from statistics import fmean
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS, Task
-from lib.errors import InputError
-from lib.publishing.compare import compare
-from lib.publishing.expected import why_none
-from lib.publishing.served import ServedModel
-from lib.publishing.versions import Version, Versions
-from lib.settings import read_task
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS, Task
+from ccsd.common.errors import InputError
+from ccsd.models.compare import compare
+from ccsd.models.expected import why_none
+from ccsd.models.served import ServedModel
+from ccsd.models.versions import Version, Versions
+from ccsd.common.settings import read_task
 
 
 def main() -> None:

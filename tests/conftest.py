@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from lib.phantoms.phantom import Phantom, PhantomConfig, make_phantom, write_phantom
+from ccsd.demo.phantom import Phantom, PhantomConfig, make_phantom, write_phantom
 
 settings.register_profile("repeatable", derandomize=True)  # `--hypothesis-profile default` looks further each time
 settings.load_profile("repeatable")

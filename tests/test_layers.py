@@ -93,5 +93,5 @@ def test_the_method_needs_torch_alone() -> None:
 
 
 def test_looking_at_studies_does_not_wait_for_torch_to_load() -> None:
-    asked = "import sys, lib.studies.study; sys.exit('torch' in sys.modules)"
+    asked = "import sys, ccsd.studies.study; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], cwd=LIB.parent, check=False).returncode == 0

@@ -27,22 +27,22 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.async_tasks.task import AsyncTask
 
-from lib import VERSION
-from lib.ccsd.task import Task
-from lib.configs.ccsd import CCSD, DISAGREEMENT
-from lib.datastores.dicomweb import connect
-from lib.datastores.local import StudyDatastore
-from lib.datastores.uploads import StudySessions, unpacked
-from lib.files import remove_leftovers, remove_scratch
-from lib.infers.images import resolve_image
-from lib.infers.request import named_images
-from lib.settings import read_switch
-from lib.trainers.own_process import own_process
-from lib.web.errors import install_error_handlers
-from lib.web.limits import USUAL, read_limit
-from lib.web.origins import read_origins
-from lib.web.server import install_routes
-from lib.web.training import under_way
+from ccsd import VERSION
+from ccsd.method.task import Task
+from ccsd.server.configs.ccsd import CCSD, DISAGREEMENT
+from ccsd.server.datastores.dicomweb import connect
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.uploads import StudySessions, unpacked
+from ccsd.common.files import remove_leftovers, remove_scratch
+from ccsd.server.infers.images import resolve_image
+from ccsd.server.infers.request import named_images
+from ccsd.common.settings import read_switch
+from ccsd.server.trainers.own_process import own_process
+from ccsd.server.api.errors import install_error_handlers
+from ccsd.server.api.limits import USUAL, read_limit
+from ccsd.server.api.origins import read_origins
+from ccsd.server.api.server import install_routes
+from ccsd.server.api.training import under_way
 
 logger = logging.getLogger(__name__)
 

@@ -1,1 +1,3 @@
-"""The CCSD method in pure PyTorch: usable in a notebook after `pip install torch` alone."""
+"""CCSD for MONAI Label: the method (`ccsd.method`), its data, its training and its thin MONAI Label wiring."""
+
+VERSION = "0.1.0"

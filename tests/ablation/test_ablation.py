@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lib.ablation.markdown import render
-from lib.ablation.tables import TABLES
-from lib.ccsd import subsets
-from lib.ccsd.task import BRATS
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.settings import override
-from lib.training.settings import Settings
+from ccsd.experiments.ablation.markdown import render
+from ccsd.experiments.ablation.tables import TABLES
+from ccsd.method import subsets
+from ccsd.method.task import BRATS
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.common.settings import override
+from ccsd.training.settings import Settings
 from tests.conftest import REPOSITORY
 
 

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.activelearning.by_score import ByExpectedGain, BySubsetDisagreement
-from lib.activelearning.gain import missing_shares, weight
-from lib.ccsd import subsets
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.datastores.local import StudyDatastore
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.publishing.served import ServedModel
-from lib.scoring.scores import Scores
-from lib.studies.volumes import write_volume
+from ccsd.server.strategies.by_score import ByExpectedGain, BySubsetDisagreement
+from ccsd.server.strategies.gain import missing_shares, weight
+from ccsd.method import subsets
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.models.served import ServedModel
+from ccsd.server.scoring.scores import Scores
+from ccsd.imaging.volumes import write_volume
 
 STUDIES = {"a": ["t1", "flair"], "b": ["t1", "t1ce"], "c": ["t2"]}
 

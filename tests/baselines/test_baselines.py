@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.baselines.arms import ARMS, untrained
-from lib.baselines.unet import PlainUNet
-from lib.ccsd.network import PRESETS, CCSDNetwork
-from lib.ccsd.task import BRATS
-from lib.phantoms.phantom import Phantom, write_phantom
+from ccsd.experiments.baselines.arms import ARMS, untrained
+from ccsd.experiments.baselines.unet import PlainUNet
+from ccsd.method.network import PRESETS, CCSDNetwork
+from ccsd.method.task import BRATS
+from ccsd.demo.phantom import Phantom, write_phantom
 from tests.conftest import REPOSITORY
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lib.benchmarks.flops import count
-from lib.ccsd.network import PRESETS
+from ccsd.experiments.benchmarks.flops import count
+from ccsd.method.network import PRESETS
 
 
 def test_operations_grow_with_the_volume_and_a_step_costs_about_three_forwards_a_decoded_subset() -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.benchmarks.growth import STORE, make_studies, write_noise
-from lib.ccsd.task import BRATS
-from lib.datastores.local import StudyDatastore
-from lib.preprocessing.prepare import prepare
-from lib.studies.volumes import Grid, read_volume
+from ccsd.experiments.benchmarks.growth import STORE, make_studies, write_noise
+from ccsd.method.task import BRATS
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.preprocessing.prepare import prepare
+from ccsd.imaging.volumes import Grid, read_volume
 
 ROOT = Path(__file__).resolve().parents[2]
 

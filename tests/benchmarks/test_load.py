@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lib.phantoms.phantom import Phantom, write_phantom
+from ccsd.demo.phantom import Phantom, write_phantom
 from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server, start_server
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.benchmarks.method import Setting
-from lib.benchmarks.server import running
-from lib.benchmarks.study import STEPS, another_choice, file_to_mask, ours, peers
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.publishing.served import ServedModel
+from ccsd.experiments.benchmarks.method import Setting
+from ccsd.experiments.benchmarks.server import running
+from ccsd.experiments.benchmarks.study import STEPS, another_choice, file_to_mask, ours, peers
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.models.served import ServedModel
 
 CPU = torch.device("cpu")
 

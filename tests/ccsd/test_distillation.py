@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from lib.ccsd import distillation, subsets
+from ccsd.method import distillation, subsets
 
 
 def column(*channels: float) -> torch.Tensor:

@@ -9,11 +9,11 @@ import onnxruntime
 import pytest
 import torch
 
-from lib.ccsd import subsets
-from lib.ccsd.export import NamedNetwork
-from lib.ccsd.network import PRESETS, CCSDNetwork
-from lib.ccsd.task import BRATS
-from lib.publishing import onnx_file
+from ccsd.method import subsets
+from ccsd.method.export import NamedNetwork
+from ccsd.method.network import PRESETS, CCSDNetwork
+from ccsd.method.task import BRATS
+from ccsd.export import onnx_file
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib.ccsd import losses
-from lib.ccsd.losses import LossConfig, objective, segmentation
-from lib.ccsd.network import PRESETS, CCSDNetwork
-from lib.ccsd.task import BRATS
+from ccsd.method import losses
+from ccsd.method.losses import LossConfig, objective, segmentation
+from ccsd.method.network import PRESETS, CCSDNetwork
+from ccsd.method.task import BRATS
 
 TERMS = {"seg_full", "seg_subset", "align", "classify", "hmsd", "dmcd", "total"}
 

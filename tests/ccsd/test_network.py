@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lib.ccsd import subsets
-from lib.ccsd.fusion import FUSIONS
-from lib.ccsd.network import PRESETS, CCSDNetwork, FeatureKind, NetworkConfig
-from lib.ccsd.task import BRATS, Task
+from ccsd.method import subsets
+from ccsd.method.fusion import FUSIONS
+from ccsd.method.network import PRESETS, CCSDNetwork, FeatureKind, NetworkConfig
+from ccsd.method.task import BRATS, Task
 
 LATTICE = subsets.lattice(0b1111)
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.ccsd import subsets
+from ccsd.method import subsets
 
 AVAILABLE = st.integers(min_value=1, max_value=255)
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.ccsd.task import BRATS, Task
+from ccsd.method.task import BRATS, Task
 
 
 @given(st.lists(st.integers(0, 3), min_size=8, max_size=8))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.datastores import uploads
-from lib.errors import InputError
+from ccsd.server.datastores import uploads
+from ccsd.common.errors import InputError
 
 
 def packed(path: Path, members: dict[str, bytes]) -> Path:

@@ -10,12 +10,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lib.ccsd.task import BRATS
-from lib.datastores.local import StudyDatastore
-from lib.errors import GridMismatchError, InputError, NotFoundError
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.studies.dicom_volume import read_series
-from lib.studies.volumes import Grid, read_volume, write_volume
+from ccsd.method.task import BRATS
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.common.errors import GridMismatchError, InputError, NotFoundError
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.imaging.dicom_volume import read_series
+from ccsd.imaging.volumes import Grid, read_volume, write_volume
 from tests.studies.dicom_files import Made, some_data, write_series
 
 

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.activelearning.random_study import RandomStudy
-from lib.benchmarks.growth import TINY, write_noise
-from lib.ccsd.task import BRATS
-from lib.datastores.local import StudyDatastore
-from lib.errors import NotFoundError
-from lib.studies.volumes import write_volume
-from lib.web.studies import listing
+from ccsd.server.strategies.random_study import RandomStudy
+from ccsd.experiments.benchmarks.growth import TINY, write_noise
+from ccsd.method.task import BRATS
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.common.errors import NotFoundError
+from ccsd.imaging.volumes import write_volume
+from ccsd.server.page.studies import listing
 
 
 def told(store: StudyDatastore) -> dict[str, object]:

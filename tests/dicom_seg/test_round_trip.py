@@ -16,13 +16,13 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from lib.ccsd.task import BRATS
-from lib.dicom_seg.codes import BRAIN_TUMOUR
-from lib.dicom_seg.read import is_automatic, read_seg, referenced_series
-from lib.dicom_seg.write import Author, make_seg
-from lib.errors import GridMismatchError, InputError
-from lib.studies.dicom_volume import series_grid
-from lib.studies.grid import Grid
+from ccsd.method.task import BRATS
+from ccsd.imaging.seg_codes import BRAIN_TUMOUR
+from ccsd.imaging.seg_read import is_automatic, read_seg, referenced_series
+from ccsd.imaging.seg_write import Author, make_seg
+from ccsd.common.errors import GridMismatchError, InputError
+from ccsd.imaging.dicom_volume import series_grid
+from ccsd.imaging.grid import Grid
 from tests.studies.dicom_files import Made, some_data, write_series
 
 MODEL = Author("AUTOMATIC", "small-1", "CCSD from flair")

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import requests
 
-from lib.phantoms.phantom import Phantom, write_phantom
+from ccsd.demo.phantom import Phantom, write_phantom
 from tests.conftest import REPOSITORY
 
 

@@ -9,8 +9,8 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.publishing.served import SHIPPED
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.models.served import SHIPPED
 from tests.e2e.browser import keep_picture, open_chromium, stay_local
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.identity import PASSWORD, realm

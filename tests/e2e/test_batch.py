@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lib.phantoms.phantom import Phantom, write_phantom
+from ccsd.demo.phantom import Phantom, write_phantom
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.test_server import read_mask
 

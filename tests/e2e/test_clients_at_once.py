@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.web.queue import WAITING
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.server.api.queue import WAITING
 from tests.e2e.conftest import Server, start_server
 
 

@@ -12,14 +12,14 @@ import pydicom
 import pytest
 import requests
 
-from lib.ccsd.task import BRATS
-from lib.dicom_seg.read import read_seg
-from lib.dicom_seg.write import Author, make_seg
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.publishing.served import SHIPPED
-from lib.studies.dicom_volume import read_series
-from lib.studies.grid import Grid
-from lib.studies.volumes import write_volume
+from ccsd.method.task import BRATS
+from ccsd.imaging.seg_read import read_seg
+from ccsd.imaging.seg_write import Author, make_seg
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.models.served import SHIPPED
+from ccsd.imaging.dicom_volume import read_series
+from ccsd.imaging.grid import Grid
+from ccsd.imaging.volumes import write_volume
 from tests.dicom_seg.test_round_trip import edited, read_by_dcmqi, read_by_highdicom, some_mask, stored
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.orthanc import Orthanc, start_orthanc

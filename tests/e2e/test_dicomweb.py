@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.phantoms.phantom import Phantom
-from lib.studies.dicom import group_series
-from lib.studies.dicom_volume import read_series, series_grid
-from lib.studies.volumes import write_volume
+from ccsd.demo.phantom import Phantom
+from ccsd.imaging.dicom import group_series
+from ccsd.imaging.dicom_volume import read_series, series_grid
+from ccsd.imaging.volumes import write_volume
 from tests.conftest import SHARED_DATA
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.orthanc import Orthanc, start_orthanc

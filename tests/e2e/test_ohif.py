@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, Response
 from scipy import ndimage
 
-from lib.ccsd.task import BRATS
-from lib.phantoms.phantom import Phantom
-from lib.publishing.served import SHIPPED
+from ccsd.method.task import BRATS
+from ccsd.demo.phantom import Phantom
+from ccsd.models.served import SHIPPED
 from tests.e2e.browser import keep_picture, open_chromium, stay_local
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.ohif import coloured_share, connect, label_map, open_study, run, show_series

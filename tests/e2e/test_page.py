@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.pictures.overlay import COLOURS
-from lib.pictures.planes import to_ras, upright
-from lib.publishing import checkpoint
-from lib.publishing.served import ServedModel
-from lib.publishing.versions import Versions
-from lib.studies.volumes import write_volume
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.pictures.overlay import COLOURS
+from ccsd.pictures.planes import to_ras, upright
+from ccsd.models import checkpoint
+from ccsd.models.served import ServedModel
+from ccsd.models.versions import Versions
+from ccsd.imaging.volumes import write_volume
 from tests.conftest import REPOSITORY
 from tests.e2e.browser import keep_picture, open_chromium, stay_local
 from tests.e2e.conftest import Server, start_server, wait_until

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.studies.grid import Grid
-from lib.studies.volumes import write_volume
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.imaging.grid import Grid
+from ccsd.imaging.volumes import write_volume
 from tests.e2e.browser import keep_picture, open_chromium, stay_local
 from tests.e2e.conftest import Server, start_server
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import requests
 
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.web.openapi import EXAMPLES
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.server.api.openapi import EXAMPLES
 from tests.e2e.conftest import Server, start_server
 
 

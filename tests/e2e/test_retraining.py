@@ -15,7 +15,7 @@ import psutil
 import pytest
 import requests
 
-from lib.phantoms.phantom import Phantom, write_phantom
+from ccsd.demo.phantom import Phantom, write_phantom
 from tests.e2e.conftest import Server, start_server, wait_until
 from tests.e2e.test_server import label_file, save_label
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import requests
 
-from lib.phantoms.phantom import Phantom
+from ccsd.demo.phantom import Phantom
 from tests.e2e.conftest import Server
 from tests.e2e.test_server import read_mask
 from tests.studies.dicom_files import Made, write_series

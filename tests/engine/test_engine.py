@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.ccsd.task import BRATS, ENHANCING, NECROTIC, OEDEMA
-from lib.engine.lesions import FORMS
-from lib.engine.statistics import compare, statistics_of
-from lib.engine.study import EngineConfig, make_study
-from lib.phantoms.phantom import Phantom
+from ccsd.method.task import BRATS, ENHANCING, NECROTIC, OEDEMA
+from ccsd.experiments.synthesis.lesions import FORMS
+from ccsd.experiments.synthesis.statistics import compare, statistics_of
+from ccsd.experiments.synthesis.study import EngineConfig, make_study
+from ccsd.demo.phantom import Phantom
 from scripts.make_training_set import draw_sheet
 from tests.conftest import REPOSITORY
 

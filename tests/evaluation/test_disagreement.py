@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from lib.ccsd.network import PRESETS, CCSDNetwork, Features
-from lib.ccsd.task import BRATS
-from lib.evaluation.disagreement import subset_disagreement
-from lib.evaluation.predict import WindowConfig
-from lib.publishing.checkpoint import untrained
+from ccsd.method.network import PRESETS, CCSDNetwork, Features
+from ccsd.method.task import BRATS
+from ccsd.inference.disagreement import subset_disagreement
+from ccsd.inference.predict import WindowConfig
+from ccsd.models.checkpoint import untrained
 
 WINDOW = WindowConfig(edge=None)
 

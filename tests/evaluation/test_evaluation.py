@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from lib.ccsd import subsets
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.errors import InputError
-from lib.evaluation import subsets15
-from lib.evaluation.metrics import HD95_ONE_EMPTY
-from lib.evaluation.predict import WindowConfig, predict
-from lib.evaluation.subsets15 import Measured, dice_by_subset, mean_over, measure, read_labelled, table
-from lib.phantoms.phantom import Phantom, PhantomConfig, make_phantom, write_phantom
-from lib.preprocessing.prepare import prepare_label
-from lib.publishing import checkpoint
-from lib.studies.study import find_studies
+from ccsd.method import subsets
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
+from ccsd.evaluation import lattice as subsets15
+from ccsd.evaluation.metrics import HD95_ONE_EMPTY
+from ccsd.inference.predict import WindowConfig, predict
+from ccsd.evaluation.lattice import Measured, dice_by_subset, mean_over, measure, read_labelled, table
+from ccsd.demo.phantom import Phantom, PhantomConfig, make_phantom, write_phantom
+from ccsd.preprocessing.prepare import prepare_label
+from ccsd.models import checkpoint
+from ccsd.studies.study import find_studies
 
 NETWORK = checkpoint.untrained(BRATS, PRESETS["tiny"]).network
 PRESENT = torch.tensor([True, True, False, True])

@@ -7,11 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.ccsd.network import PRESETS, CCSDNetwork, Features
-from lib.ccsd.task import BRATS
-from lib.evaluation.memory import FeatureMemory, digest, joined, size_of
-from lib.evaluation.predict import WindowConfig, predict
-from lib.publishing import checkpoint
+from ccsd.method.network import PRESETS, CCSDNetwork, Features
+from ccsd.method.task import BRATS
+from ccsd.inference.feature_cache import FeatureMemory, digest, joined, size_of
+from ccsd.inference.predict import WindowConfig, predict
+from ccsd.models import checkpoint
 
 NETWORK = checkpoint.untrained(BRATS, PRESETS["tiny"]).network
 ALL = torch.ones(4, dtype=torch.bool)

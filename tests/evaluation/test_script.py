@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS, Task
-from lib.errors import InputError
-from lib.phantoms.organ import make_organ
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.publishing import checkpoint
-from lib.settings import read_task
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS, Task
+from ccsd.common.errors import InputError
+from ccsd.demo.organ import make_organ
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.models import checkpoint
+from ccsd.common.settings import read_task
 from scripts.evaluate import main
 from tests.conftest import REPOSITORY
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.phantoms.phantom import Phantom, write_phantom
+from ccsd.demo.phantom import Phantom, write_phantom
 from tests.e2e.conftest import Server, start_server
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import requests
 
-from lib.phantoms.phantom import Phantom
-from lib.studies.labels import EMPTY
+from ccsd.demo.phantom import Phantom
+from ccsd.studies.labels import EMPTY
 from tests.e2e.conftest import Server
 from tests.faults.test_bad_images import is_sentence
 

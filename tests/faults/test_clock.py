@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.datastores.local import StudyDatastore
-from lib.datastores.uploads import StudySessions
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.preprocessing.raw_cache import cached_common_space
-from lib.publishing import checkpoint
-from lib.publishing.served import ServedModel
-from lib.publishing.versions import Versions
-from lib.studies.study import study_of
-from lib.studies.volumes import Volume, read_volume, write_volume
-from lib.training.cache import cached_file
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.uploads import StudySessions
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.preprocessing.common_space_cache import cached_common_space
+from ccsd.models import checkpoint
+from ccsd.models.served import ServedModel
+from ccsd.models.versions import Versions
+from ccsd.studies.study import study_of
+from ccsd.imaging.volumes import Volume, read_volume, write_volume
+from ccsd.training.cache import cached_file
 from tests.studies.dicom_files import Made, some_data, write_series
 from tests.trainers.clinics import Clinic
 

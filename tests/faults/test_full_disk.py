@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import requests
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.errors import is_full
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.preprocessing.raw_cache import cached_common_space
-from lib.publishing import checkpoint
-from lib.publishing.served import ServedModel
-from lib.publishing.versions import Versions
-from lib.studies.volumes import Volume
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.common.errors import is_full
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.preprocessing.common_space_cache import cached_common_space
+from ccsd.models import checkpoint
+from ccsd.models.served import ServedModel
+from ccsd.models.versions import Versions
+from ccsd.imaging.volumes import Volume
 from tests.e2e.conftest import Server, start_server
 from tests.faults.small_disk import full, small_disk
 from tests.faults.test_bad_images import is_sentence

@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 import requests
 
-from lib.ccsd.task import BRATS
-from lib.datastores.local import StudyDatastore
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.studies.volumes import Grid, read_volume, write_volume
+from ccsd.method.task import BRATS
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.imaging.volumes import Grid, read_volume, write_volume
 from tests.e2e.conftest import Server, start_server
 
 MOMENTS = 3
@@ -138,7 +138,7 @@ def save_and_die(folder: Path, drawn: Path, step: int) -> None:
 @pytest.fixture(scope="module")
 def children() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["lib.datastores.local"])
+    context.set_forkserver_preload(["ccsd.server.datastores.local"])
     return context
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import requests
 
-from lib.phantoms.phantom import Phantom
+from ccsd.demo.phantom import Phantom
 from tests.e2e.conftest import Server
 from tests.faults.bad_images import brain, packed
 from tests.faults.test_bad_labels import nifti

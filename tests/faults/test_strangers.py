@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import torch
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.errors import InputError
-from lib.publishing.served import ServedModel
-from lib.publishing.versions import Versions
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
+from ccsd.models.served import ServedModel
+from ccsd.models.versions import Versions
 from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server
 from tests.faults.bad_images import brain, packed

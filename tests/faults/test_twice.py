@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import requests
 
-from lib.phantoms.phantom import Phantom
+from ccsd.demo.phantom import Phantom
 from tests.e2e.conftest import Server
 from tests.faults.bad_images import brain, packed
 from tests.faults.test_bad_images import is_sentence

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lib.phantoms.phantom import make_phantom, write_phantom
+from ccsd.demo.phantom import make_phantom, write_phantom
 from tests.e2e.conftest import Server, start_server
 from tests.fuzz.values import PHANTOM, STUDY
 

@@ -10,8 +10,8 @@ import nibabel as nib
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from lib.phantoms.phantom import PhantomConfig, make_phantom
-from lib.trainers.settings import DEFAULTS
+from ccsd.demo.phantom import PhantomConfig, make_phantom
+from ccsd.server.trainers.settings import DEFAULTS
 from tests.faults.bad_images import BAD, GOOD
 
 STUDY = "case"

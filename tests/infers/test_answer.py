@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.infers.answer import expected_dice, why_not_expected
-from lib.publishing.checkpoint import Checkpoint, untrained
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.server.infers.answer import expected_dice, why_not_expected
+from ccsd.models.checkpoint import Checkpoint, untrained
 
 NETWORK = untrained(BRATS, PRESETS["tiny"]).network
 ROWS = [

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.ccsd.task import BRATS
-from lib.infers.ccsd import _prepared
-from lib.studies.study import study_of
-from lib.studies.volumes import read_asked
+from ccsd.method.task import BRATS
+from ccsd.server.infers.ccsd import _prepared
+from ccsd.studies.study import study_of
+from ccsd.imaging.volumes import read_asked
 from tests.conftest import SHARED_DATA
 
 STUDIES = sorted((SHARED_DATA / "brats2018" / "check").glob("*/"))[

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.errors import InputError
-from lib.infers.ccsd import CCSDInferTask
-from lib.publishing.served import ServedModel
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
+from ccsd.server.infers.ccsd import CCSDInferTask
+from ccsd.models.served import ServedModel
 from tests.preprocessing.conftest import moved_by
 
 SHAPE = (40, 44, 36)

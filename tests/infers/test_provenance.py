@@ -16,13 +16,13 @@ import SimpleITK
 from monai.transforms import LoadImage
 from numpy.typing import NDArray
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.infers.ccsd import CCSDInferTask
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.publishing import checkpoint
-from lib.publishing.served import ServedModel
-from lib.studies.volumes import read_grid
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.server.infers.ccsd import CCSDInferTask
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.models import checkpoint
+from ccsd.models.served import ServedModel
+from ccsd.imaging.volumes import read_grid
 from tests.e2e.conftest import start_server
 from tests.e2e.test_server import read_mask
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from lib.ccsd.task import BRATS
-from lib.errors import InputError
-from lib.infers.request import read_request
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
+from ccsd.server.infers.request import read_request
 
 
 @pytest.mark.parametrize("value", [None, "", " ", "all", ["all"]])

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.phantoms.phantom import Phantom, PhantomConfig, make_phantom, write_phantom
-from lib.phantoms.tumour import TumourConfig
-from lib.studies.volumes import read_grid, read_volume
+from ccsd.demo.phantom import Phantom, PhantomConfig, make_phantom, write_phantom
+from ccsd.demo.tumour import TumourConfig
+from ccsd.imaging.volumes import read_grid, read_volume
 
 SMALL = PhantomConfig(seed=1, shape=(48, 48, 48))
 

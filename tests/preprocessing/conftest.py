@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lib.phantoms.phantom import PhantomConfig, make_phantom
-from lib.studies.volumes import Grid, Volume
+from ccsd.demo.phantom import PhantomConfig, make_phantom
+from ccsd.imaging.volumes import Grid, Volume
 
 SCALP = {"t1": 900.0, "t1ce": 950.0, "t2": 700.0, "flair": 600.0}
 SKULL = 25.0  # bone is dark in all of them

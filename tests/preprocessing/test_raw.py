@@ -9,19 +9,19 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.errors import GridMismatchError, InputError
-from lib.evaluation.predict import WindowConfig
-from lib.evaluation.subsets15 import measure, read_labelled
-from lib.phantoms.phantom import Phantom
-from lib.preprocessing.brain import extract_brain
-from lib.preprocessing.raw import RawResult, asking, reference_of, to_common_space
-from lib.preprocessing.raw_cache import cached_common_space, content_hash
-from lib.publishing import checkpoint
-from lib.studies.study import find_studies
-from lib.studies.volumes import Grid, Volume, write_volume
-from lib.training.cases import load_case
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.common.errors import GridMismatchError, InputError
+from ccsd.inference.predict import WindowConfig
+from ccsd.evaluation.lattice import measure, read_labelled
+from ccsd.demo.phantom import Phantom
+from ccsd.preprocessing.brain import extract_brain
+from ccsd.preprocessing.common_space import RawResult, asking, reference_of, to_common_space
+from ccsd.preprocessing.common_space_cache import cached_common_space, content_hash
+from ccsd.models import checkpoint
+from ccsd.studies.study import find_studies
+from ccsd.imaging.volumes import Grid, Volume, write_volume
+from ccsd.training.cases import load_case
 from tests.preprocessing.conftest import Head, moved_by, sampled, thick_grid
 
 GRIDS = {

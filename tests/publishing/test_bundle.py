@@ -16,16 +16,16 @@ import pytest
 from monai.bundle import ConfigWorkflow
 from scipy.spatial.transform import Rotation
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.errors import InputError
-from lib.evaluation.predict import WindowConfig
-from lib.evaluation.subsets15 import measure, read_labelled
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.publishing import checkpoint
-from lib.publishing.bundle import export
-from lib.studies.study import find_studies
-from lib.studies.volumes import Grid
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
+from ccsd.inference.predict import WindowConfig
+from ccsd.evaluation.lattice import measure, read_labelled
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.models import checkpoint
+from ccsd.export.bundle import export
+from ccsd.studies.study import find_studies
+from ccsd.imaging.volumes import Grid
 
 TENSOR = {
     "type": "object",

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.ccsd.network import PRESETS, CCSDNetwork
-from lib.ccsd.task import BRATS
-from lib.errors import InputError
-from lib.publishing import checkpoint
-from lib.publishing.served import ServedModel
+from ccsd.method.network import PRESETS, CCSDNetwork
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
+from ccsd.models import checkpoint
+from ccsd.models.served import ServedModel
 
 
 def tiny(seed: int = 0) -> CCSDNetwork:

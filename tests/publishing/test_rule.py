@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.ccsd.task import BRATS
-from lib.errors import InputError
-from lib.publishing.rule import PublishRule, judge
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
+from ccsd.models.rule import PublishRule, judge
 
 NAN = float("nan")
 

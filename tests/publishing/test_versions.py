@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.errors import InputError, NotFoundError
-from lib.publishing import checkpoint
-from lib.publishing.compare import compare
-from lib.publishing.served import ServedModel
-from lib.publishing.versions import Versions
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError, NotFoundError
+from ccsd.models import checkpoint
+from ccsd.models.compare import compare
+from ccsd.models.served import ServedModel
+from ccsd.models.versions import Versions
 from tests.conftest import REPOSITORY
 from tests.publishing.test_checkpoint import tiny
 

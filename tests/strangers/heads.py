@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lib.studies.volumes import Grid, Volume
+from ccsd.imaging.volumes import Grid, Volume
 
 Image = NDArray[np.float32]
 SHAPE, SPACING = (96, 112, 30), (2.0, 2.0, 5.0)

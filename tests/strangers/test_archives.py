@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.datastores import members, uploads
-from lib.errors import InputError
-from lib.studies.study import study_of
+from ccsd.server.datastores import members, uploads
+from ccsd.common.errors import InputError
+from ccsd.studies.study import study_of
 from tests.strangers.archives import MADE, tarred, zipped
 from tests.strangers.formats import nifti
 

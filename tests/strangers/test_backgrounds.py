@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lib.ccsd.task import BRATS
-from lib.preprocessing.background import with_zero_background
-from lib.preprocessing.prepare import prepare
-from lib.preprocessing.raw import Mode, to_common_space
-from lib.studies.volumes import Volume
+from ccsd.method.task import BRATS
+from ccsd.preprocessing.background import with_zero_background
+from ccsd.preprocessing.prepare import prepare
+from ccsd.preprocessing.common_space import Mode, to_common_space
+from ccsd.imaging.volumes import Volume
 from tests.strangers.heads import Image, brain, grid, head, volume
 
 PLAIN = brain()

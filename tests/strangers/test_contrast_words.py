@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import pytest
 
-from lib.studies.tags import Tags, guess_tags
-from lib.studies.words import guess_words
+from ccsd.studies.tags import Tags, guess_tags
+from ccsd.studies.words import guess_words
 
 BEFORE = """
     T1 S/ CONTRASTE | T1 造影前 | T1 KM- | T1 gado (-) | T1 non-enhanced | T1 ohne KM | T1 sans injection | T1

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from lib.ccsd.task import BRATS
-from lib.datastores.local import StudyDatastore
-from lib.errors import InputError
-from lib.studies import names
-from lib.studies.study import study_of, survey
-from lib.studies.volumes import read_grid, read_source, read_stack_grid, read_volume
+from ccsd.method.task import BRATS
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.common.errors import InputError
+from ccsd.studies import names
+from ccsd.studies.study import study_of, survey
+from ccsd.imaging.volumes import read_grid, read_source, read_stack_grid, read_volume
 from tests.strangers.formats import FORMS, by_itk, nifti, pair, put
 
 TURNED = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.2, -0.1, 0.3) @ np.diag([0.9, 1.1, 3.0]), [5, -7, 11])

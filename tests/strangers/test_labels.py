@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lib.ccsd.task import BRATS, ENHANCING, NECROTIC, OEDEMA
-from lib.datastores.local import StudyDatastore
-from lib.errors import GridMismatchError, InputError
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.studies.grid import Grid
-from lib.studies.labels import EMPTY
-from lib.studies.segment_names import value_of_name
-from lib.studies.study import find_studies
-from lib.studies.volumes import read_volume
-from lib.training.cases import load_case
+from ccsd.method.task import BRATS, ENHANCING, NECROTIC, OEDEMA
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.common.errors import GridMismatchError, InputError
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.imaging.grid import Grid
+from ccsd.studies.labels import EMPTY
+from ccsd.imaging.segment_names import value_of_name
+from ccsd.studies.study import find_studies
+from ccsd.imaging.volumes import read_volume
+from ccsd.training.cases import load_case
 from tests.strangers.labels import (
     GRID,
     TURNS,

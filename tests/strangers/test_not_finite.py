@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.errors import InputError
-from lib.preprocessing.background import with_zero_background
-from lib.studies.volumes import read_volume, write_volume
+from ccsd.common.errors import InputError
+from ccsd.preprocessing.background import with_zero_background
+from ccsd.imaging.volumes import read_volume, write_volume
 from tests.strangers.heads import Image, brain, grid, head
 
 MIDDLE = (48, 56, 15)

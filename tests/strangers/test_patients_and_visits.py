@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lib.studies.study import Study, find_studies, study_of, survey
+from ccsd.studies.study import Study, find_studies, study_of, survey
 
 IMAGE = nib.nifti1.Nifti1Image(np.random.default_rng(0).normal(100, 10, (8, 8, 8)).astype(np.float32), np.eye(4))
 CONTENT = IMAGE.to_bytes()

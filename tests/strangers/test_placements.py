@@ -13,16 +13,16 @@ import SimpleITK
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.datastores.local import StudyDatastore
-from lib.datastores.uploads import unpacked
-from lib.errors import GridMismatchError
-from lib.infers.ccsd import CCSDInferTask
-from lib.publishing.served import ServedModel
-from lib.studies.nifti_file import PLACE_FIELDS
-from lib.studies.nrrd_file import write_nrrd
-from lib.studies.volumes import read_grid, shown_grid, write_volume
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.uploads import unpacked
+from ccsd.common.errors import GridMismatchError
+from ccsd.server.infers.ccsd import CCSDInferTask
+from ccsd.models.served import ServedModel
+from ccsd.imaging.nifti import PLACE_FIELDS
+from ccsd.imaging.nrrd import write_nrrd
+from ccsd.imaging.volumes import read_grid, shown_grid, write_volume
 from tests.strangers.formats import FORMS
 from tests.strangers.placements import PLACEMENTS, SHAPE, Placement
 

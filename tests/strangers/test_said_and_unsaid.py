@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lib.studies.study import Study, study_of, survey
+from ccsd.studies.study import Study, study_of, survey
 from tests.studies.test_enhancement import enhanced, head
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lib.errors import InputError, UnalignedError
-from lib.preprocessing.brain import is_stripped
-from lib.preprocessing.raw import RawResult, asking, reference_of, to_common_space
-from lib.preprocessing.register import register_rigid
-from lib.preprocessing.template import template
-from lib.studies.volumes import Grid, Volume
+from ccsd.common.errors import InputError, UnalignedError
+from ccsd.preprocessing.brain import is_stripped
+from ccsd.preprocessing.common_space import RawResult, asking, reference_of, to_common_space
+from ccsd.preprocessing.register import register_rigid
+from ccsd.preprocessing.template import template
+from ccsd.imaging.volumes import Grid, Volume
 from tests.strangers.heads import brain, head, volume
 
 MIDDLE = slice(11, 19)

@@ -1,6 +1,6 @@
 """Series as scanners describe them: the attributes that matter, and what each series is. Times are in ms.
 
-Each study is a list of (right answer, attributes); attributes are those of `lib.studies.tags.Tags`. Answers are as in
+Each study is a list of (right answer, attributes); attributes are those of `ccsd.studies.tags.Tags`. Answers are as in
 `real_names`.
 """
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from lib.errors import InputError
-from lib.studies.dicom import group_series, is_dicom_file
-from lib.studies.dicom_volume import read_series
-from lib.studies.study import study_of, survey
-from lib.studies.volumes import read_asked, read_sources
+from ccsd.common.errors import InputError
+from ccsd.imaging.dicom import group_series, is_dicom_file
+from ccsd.imaging.dicom_volume import read_series
+from ccsd.studies.study import study_of, survey
+from ccsd.imaging.volumes import read_asked, read_sources
 from tests.conftest import REPOSITORY, SHARED_DATA
 from tests.studies.dicom_files import Made, some_data, write_series
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lib.studies.enhancement import is_after
+from ccsd.studies.enhancement import is_after
 
 Image = NDArray[np.float32]
 SIZE = 40

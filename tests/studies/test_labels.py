@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from lib.ccsd.task import BRATS, ENHANCING, NECROTIC, OEDEMA
-from lib.errors import InputError
-from lib.phantoms.phantom import PhantomConfig, make_phantom, write_phantom
-from lib.studies.labels import read_label
-from lib.studies.study import Study, find_studies
-from lib.training.cases import load_case
+from ccsd.method.task import BRATS, ENHANCING, NECROTIC, OEDEMA
+from ccsd.common.errors import InputError
+from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
+from ccsd.studies.labels import read_label
+from ccsd.studies.study import Study, find_studies
+from ccsd.training.cases import load_case
 
 DECATHLON = {"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"}
 ORDER = {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.studies import names
+from ccsd.studies import names
 
 SPELLINGS = [
     ("Brats18_2013_11_1_t1ce.nii.gz", "Brats18_2013_11_1", "t1ce"),

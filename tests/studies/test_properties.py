@@ -14,20 +14,20 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lib.errors import InputError
-from lib.studies import names
-from lib.studies.candidates import Candidate
-from lib.studies.choice import choose, name_sources, told
-from lib.studies.grid import Grid
-from lib.studies.grouping import bundle
-from lib.studies.guess import BRAIN
-from lib.studies.sidecar import read_sidecar
-from lib.studies.sources import Source
-from lib.studies.study import Study, study_of, survey
-from lib.studies.tags import Tags, check_name, guess_tags
-from lib.studies.vocabulary import REFUSALS
-from lib.studies.volumes import read_grid, read_stack_grid, read_volume
-from lib.studies.words import case_part, guess_words, protocol_part
+from ccsd.common.errors import InputError
+from ccsd.studies import names
+from ccsd.studies.candidates import Candidate
+from ccsd.studies.choice import choose, name_sources, told
+from ccsd.imaging.grid import Grid
+from ccsd.studies.grouping import bundle
+from ccsd.studies.guess import BRAIN
+from ccsd.studies.sidecar import read_sidecar
+from ccsd.imaging.sources import Source
+from ccsd.studies.study import Study, study_of, survey
+from ccsd.studies.tags import Tags, check_name, guess_tags
+from ccsd.studies.vocabulary import REFUSALS
+from ccsd.imaging.volumes import read_grid, read_stack_grid, read_volume
+from ccsd.studies.words import case_part, guess_words, protocol_part
 
 ON_DISK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 QUICK = settings(max_examples=80, deadline=None)

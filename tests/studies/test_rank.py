@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.studies.candidates import Candidate
-from lib.studies.grid import Grid
-from lib.studies.guess import Guess
-from lib.studies.rank import best
-from lib.studies.sources import Source
-from lib.studies.tags import Tags
+from ccsd.studies.candidates import Candidate
+from ccsd.imaging.grid import Grid
+from ccsd.studies.guess import Guess
+from ccsd.studies.rank import best
+from ccsd.imaging.sources import Source
+from ccsd.studies.tags import Tags
 
 
 def candidate(name: str, spacing: tuple[float, float, float], shape: tuple[int, int, int], **tags: object) -> Candidate:

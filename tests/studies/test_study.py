@@ -9,10 +9,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lib.errors import InputError, NotFoundError
-from lib.studies import scan
-from lib.studies.study import Study, find_studies, study_of, survey
-from lib.studies.volumes import read_asked
+from ccsd.common.errors import InputError, NotFoundError
+from ccsd.studies import scan
+from ccsd.studies.study import Study, find_studies, study_of, survey
+from ccsd.imaging.volumes import read_asked
 
 
 @pytest.mark.parametrize("asked", ["t1", "t1ce", "t2", "flair"])

@@ -6,12 +6,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lib.studies.candidates import Candidate
-from lib.studies.choice import told
-from lib.studies.sources import Source
-from lib.studies.study import survey
-from lib.studies.tags import Tags, guess_tags
-from lib.studies.words import protocol_part
+from ccsd.studies.candidates import Candidate
+from ccsd.studies.choice import told
+from ccsd.imaging.sources import Source
+from ccsd.studies.study import survey
+from ccsd.studies.tags import Tags, guess_tags
+from ccsd.studies.words import protocol_part
 from tests.studies.foreign_names import FOREIGN
 from tests.studies.real_names import NAMES
 from tests.studies.real_tags import STUDIES

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.studies.words import case_part, contrast_in, guess_words, speaks_of_contrast
+from ccsd.studies.words import case_part, contrast_in, guess_words, speaks_of_contrast
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from lib.ccsd.network import PRESETS
-from lib.ccsd.task import BRATS
-from lib.datastores.local import StudyDatastore
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.publishing import checkpoint
-from lib.publishing.served import ServedModel
-from lib.studies.volumes import write_volume
-from lib.trainers.ccsd import CCSDTrainTask
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.models import checkpoint
+from ccsd.models.served import ServedModel
+from ccsd.imaging.volumes import write_volume
+from ccsd.server.trainers.ccsd import CCSDTrainTask
 
 SHORT = {"max_epochs": 2, "steps": 2, "patch": 32, "publish_margin": 1, "publish_collapse": 1}
 

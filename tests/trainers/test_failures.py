@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.errors import InputError
-from lib.phantoms.phantom import Phantom
-from lib.trainers.own_process import sentence_of
-from lib.training.run import DivergedError, Run
+from ccsd.common.errors import InputError
+from ccsd.demo.phantom import Phantom
+from ccsd.server.trainers.own_process import sentence_of
+from ccsd.training.run import DivergedError, Run
 from tests.trainers.clinics import Clinic
 
 

@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lib.ccsd.task import BRATS
-from lib.datastores.local import StudyDatastore
-from lib.phantoms.phantom import Phantom
-from lib.publishing.served import ServedModel
-from lib.publishing.versions import Versions
-from lib.trainers import records
+from ccsd.method.task import BRATS
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.demo.phantom import Phantom
+from ccsd.models.served import ServedModel
+from ccsd.models.versions import Versions
+from ccsd.server.trainers import records
 from tests.trainers.clinics import Clinic
 
 MOMENTS = 10

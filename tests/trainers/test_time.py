@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from lib.errors import InputError
-from lib.phantoms.phantom import Phantom
-from lib.trainers.before import validate_before
-from lib.trainers.progress import BEFORE, ENDING, PREPARING, STEPS, VALIDATING, Progress, told
-from lib.trainers.records import read_json
-from lib.training.cache import read_cached
-from lib.training.limit import TimeLimit
-from lib.training.loop import dice_of
+from ccsd.common.errors import InputError
+from ccsd.demo.phantom import Phantom
+from ccsd.server.trainers.before import validate_before
+from ccsd.server.trainers.progress import BEFORE, ENDING, PREPARING, STEPS, VALIDATING, Progress, told
+from ccsd.server.trainers.records import read_json
+from ccsd.training.cache import read_cached
+from ccsd.training.limit import TimeLimit
+from ccsd.training.loop import dice_of
 from tests.trainers.clinics import Clinic
 
 ENDLESS = {"max_epochs": 100_000, "steps": 5}
@@ -67,14 +67,14 @@ def test_with_little_time_fewer_studies_validate(clinic: Clinic) -> None:
 
 def test_a_training_that_validated_on_fewer_says_so(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     clinic.save(*"abc")
-    monkeypatch.setattr("lib.trainers.before.SHARE", 0.0)
+    monkeypatch.setattr("ccsd.server.trainers.before.SHARE", 0.0)
     stats = clinic.train(max_minutes=5)
     assert stats["outcome"].endswith("(on 1 of 3 validation studies: more do not fit into max_minutes)")
     assert stats["validation"] == clinic.model.current().notes["validation"] == ["a"]
 
 
 def test_each_step_can_be_read_while_the_first_epoch_runs(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.trainers.progress.EVERY", 0.0)
+    monkeypatch.setattr("ccsd.server.trainers.progress.EVERY", 0.0)
     clinic.save("a", "b")
     seen: list[dict[str, Any]] = []
     over = threading.Event()

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from lib.errors import InputError
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.publishing.expected import why_none
-from lib.publishing.versions import Versions
-from lib.trainers import records
-from lib.trainers.settings import read_wanted
-from lib.training.loop import Epoch
-from lib.training.run import DivergedError, Run
+from ccsd.common.errors import InputError
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.models.expected import why_none
+from ccsd.models.versions import Versions
+from ccsd.server.trainers import records
+from ccsd.server.trainers.settings import read_wanted
+from ccsd.training.loop import Epoch
+from ccsd.training.run import DivergedError, Run
 from tests.trainers.clinics import SHORT, Clinic
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lib.trainers.validation import choose_validation
+from ccsd.server.trainers.validation import choose_validation
 
 
 def test_the_list_grows_with_the_labels_and_keeps_what_it_has(tmp_path: Path) -> None:

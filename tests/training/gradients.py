@@ -6,11 +6,11 @@ import sys
 
 import torch
 
-from lib.ccsd.losses import LossConfig
-from lib.ccsd.network import PRESETS, CCSDNetwork
-from lib.ccsd.task import BRATS
-from lib.training.processes import join_processes
-from lib.training.run import Objective
+from ccsd.method.losses import LossConfig
+from ccsd.method.network import PRESETS, CCSDNetwork
+from ccsd.method.task import BRATS
+from ccsd.training.processes import join_processes
+from ccsd.training.run import Objective
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib.training.augment import intensities
+from ccsd.training.augment import intensities
 
 EDGE = 24
 

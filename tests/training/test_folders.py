@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.ccsd.task import BRATS
-from lib.errors import InputError
-from lib.evaluation.subsets15 import read_labelled
-from lib.studies.study import find_studies
-from lib.training.cases import load_case
-from lib.training.folders import DataFolder, crop_weights
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
+from ccsd.evaluation.lattice import read_labelled
+from ccsd.studies.study import find_studies
+from ccsd.training.cases import load_case
+from ccsd.training.folders import DataFolder, crop_weights
 
 
 @pytest.fixture

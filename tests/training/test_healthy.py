@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from lib.training.cases import Case, crop
-from lib.training.healthy import midline, mirrored
+from ccsd.training.cases import Case, crop
+from ccsd.training.healthy import midline, mirrored
 
 SHAPE = (40, 24, 24)
 MIDDLE = 41  # x goes to 41 - x: the plane lies at 20.5, the box's middle at 19.5

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from lib.phantoms.phantom import Phantom, write_phantom
+from ccsd.demo.phantom import Phantom, write_phantom
 from tests.conftest import REPOSITORY
 
 FAST = ["preset=tiny", "train.patch=32", "train.steps=3", "train.validate_every=100"]

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.ccsd import subsets
-from lib.ccsd.losses import LossConfig
-from lib.ccsd.network import PRESETS, CCSDNetwork
-from lib.ccsd.task import BRATS
-from lib.errors import InputError
-from lib.publishing import checkpoint
-from lib.studies.study import study_of
-from lib.training.cases import Case, _aimed_at, batches, crop, load_case
-from lib.training.config import TrainConfig
-from lib.training.loop import Epoch, describe, train
-from lib.training.run import DivergedError, Run
+from ccsd.method import subsets
+from ccsd.method.losses import LossConfig
+from ccsd.method.network import PRESETS, CCSDNetwork
+from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
+from ccsd.models import checkpoint
+from ccsd.studies.study import study_of
+from ccsd.training.cases import Case, _aimed_at, batches, crop, load_case
+from ccsd.training.config import TrainConfig
+from ccsd.training.loop import Epoch, describe, train
+from ccsd.training.run import DivergedError, Run
 
 CPU = torch.device("cpu")
 

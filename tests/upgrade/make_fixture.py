@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from lib.phantoms.phantom import PhantomConfig, make_phantom, write_phantom
+from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
 from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server, start_server
 

@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI, UploadFile
 from starlette.testclient import TestClient
 
-from lib.errors import InputError
-from lib.web.limits import BodyLimit, read_limit
+from ccsd.common.errors import InputError
+from ccsd.server.api.limits import BodyLimit, read_limit
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from lib.ccsd import subsets
-from lib.ccsd.task import BRATS
-from lib.publishing.versions import Version
-from lib.web.model import by_size, listed, served
+from ccsd.method import subsets
+from ccsd.method.task import BRATS
+from ccsd.models.versions import Version
+from ccsd.server.page.model import by_size, listed, served
 
 ROWS = [
     {"modalities": list(subsets.names(s, BRATS.modalities)), "WT": subsets.size(s) / 5, "TC": 0.5, "ET": 0.1}

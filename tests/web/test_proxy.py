@@ -12,9 +12,9 @@ import uvicorn
 from fastapi import FastAPI
 from monailabel.config import settings
 
-from lib.errors import InputError
-from lib.web import ohif
-from lib.web.errors import _input_error
+from ccsd.common.errors import InputError
+from ccsd.server.api import ohif
+from ccsd.server.api.errors import _input_error
 from tests.e2e.conftest import free_port, wait_until
 
 

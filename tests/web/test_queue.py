@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from lib.errors import BusyError
-from lib.stopping import StoppedError, stop_here
-from lib.web.queue import InferenceQueue
+from ccsd.common.errors import BusyError
+from ccsd.common.stopping import StoppedError, stop_here
+from ccsd.server.api.queue import InferenceQueue
 
 
 class Clinic:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from lib.web.recent import Recent
+from ccsd.server.page.recent import Recent
 
 
 def block(kilobytes: int) -> np.ndarray:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.errors import InputError
-from lib.pictures.overlay import COLOURS
-from lib.studies.grid import Grid
-from lib.web.slices import Layer, grey_png, mask_png, planes
+from ccsd.common.errors import InputError
+from ccsd.pictures.overlay import COLOURS
+from ccsd.imaging.grid import Grid
+from ccsd.server.page.slices import Layer, grey_png, mask_png, planes
 
 # a voxel that is far to the patient's right, front and top, in a head of 40 x 50 x 60 mm
 RIGHT_FRONT_TOP = np.array([12.0, 12.0, 20.0])

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from lib.ccsd.task import BRATS
-from lib.datastores.local import StudyDatastore
-from lib.errors import InputError, NotFoundError
-from lib.phantoms.phantom import Phantom, write_phantom
-from lib.studies.choice import TIED
-from lib.studies.sources import LeftOut, Source
-from lib.studies.study import Study
-from lib.studies.volumes import write_volume
-from lib.web.studies import PAGE, chip, details, listing, others, source_of
+from ccsd.method.task import BRATS
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.common.errors import InputError, NotFoundError
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.studies.choice import TIED
+from ccsd.imaging.sources import LeftOut, Source
+from ccsd.studies.study import Study
+from ccsd.imaging.volumes import write_volume
+from ccsd.server.page.studies import PAGE, chip, details, listing, others, source_of
 from tests.studies.dicom_files import Made, some_data, write_series
 
 

@@ -1,3 +1,0 @@
-"""CCSD for MONAI Label: the method (`lib.ccsd`), its data, its training and its thin MONAI Label wiring."""
-
-VERSION = "0.1.0"

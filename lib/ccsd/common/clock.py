@@ -1,0 +1,30 @@
+"""Seconds of each step of long work."""
+
+from __future__ import annotations
+
+import time
+
+from ccsd.common.stopping import stop_here
+
+
+class Clock:
+    """`seconds`: step -> time taken, rounded to ms. Between two steps is where unwanted work ends."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = self._start = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """The step `name` ends now. Raises StoppedError if nobody waits for the next."""
+        self._note(name)
+        stop_here()
+
+    def end(self, name: str) -> None:
+        """The last step ends now: the `total` is known."""
+        self._note(name)
+        self.seconds["total"] = round(self._last - self._start, 3)
+
+    def _note(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 3)
+        self._last = now

@@ -1,0 +1,63 @@
+"""CCSD's training step and the keeping of its best weights, as MONAI's engines take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from monai.engines import SupervisedTrainer
+
+from ccsd.method.losses import LossConfig, objective
+from ccsd.method.network import CCSDNetwork
+from ccsd.models import checkpoint
+
+
+class CCSDStep:
+    """One optimiser step on a batch of "image" (B, N, D, H, W) and "label" (B, R, D, H, W); gives the loss terms.
+
+    Args:
+        losses: the objective's settings; what is left out has its default.
+        seed: of the drawn subsets.
+    """
+
+    def __init__(self, losses: Mapping[str, Any] | None = None, seed: int = 0) -> None:
+        self.config = LossConfig(**(losses or {}))
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, engine: SupervisedTrainer, batch: Mapping[str, torch.Tensor]) -> dict[str, float]:
+        network, device = engine.network, engine.state.device
+        network.train()
+        volumes, regions = (torch.Tensor(batch[key]).to(device) for key in ("image", "label"))
+        done = (engine.state.iteration - 1) / (engine.state.max_epochs * engine.state.epoch_length)
+        present = torch.ones(volumes.shape[1], dtype=torch.bool)
+        terms = objective(network, volumes, regions, present, self.config, progress=done, generator=self.generator)
+        engine.optimizer.zero_grad(set_to_none=True)
+        terms["total"].backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 12.0)
+        engine.optimizer.step()
+        values = {name: float(value.detach()) for name, value in terms.items()}
+        return {"loss": values["total"], **values}
+
+
+class KeepBest:
+    """A handler for the validating engine: whenever its first metric is the best so far, the weights are written to
+    `path` as the app reads them."""
+
+    def __init__(self, network: CCSDNetwork, path: str, name: str) -> None:
+        self.network = network
+        self.path = Path(path)
+        self.name = name
+        self.best = float("-inf")
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(Events.COMPLETED, self.keep)
+
+    def keep(self, engine: Engine) -> None:
+        metric = next(iter(engine.state.metrics.values()))
+        if metric > self.best:
+            self.best = metric
+            notes = {"validation Dice": metric, "trained by": "MONAI bundle"}
+            checkpoint.save(self.path, self.network, name=self.name, notes=notes)

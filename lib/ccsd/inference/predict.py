@@ -1,0 +1,131 @@
+"""A prepared study -> region probabilities of any subsets, from one encoder pass a window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from monai.inferers import sliding_window_inference
+from torch import Tensor
+
+from ccsd.method.network import CCSDNetwork, Features
+from ccsd.common.errors import InputError
+from ccsd.inference.feature_cache import FeatureMemory, digest, joined, without_specific
+from ccsd.common.stopping import stop_here
+
+Precision = Literal["auto", "float32", "bfloat16"]
+MAX_SINGLE_WINDOW = 224  # voxels an edge; a brain at 1 mm is smaller, anything larger is cut into windows
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """How a study is cut and computed.
+
+    Instance norm takes its statistics over the window, so a window much larger than the training crops costs Dice.
+
+    Attributes:
+        edge: in voxels (None: the whole study in one window).
+        overlap: as a share of the edge.
+        precision: of the network; "auto" is what the device is quickest in, see `quickest`.
+
+    Raises:
+        InputError: an edge under 32 voxels, an overlap outside [0, 0.75], or an unknown precision.
+    """
+
+    edge: int | None = 128
+    overlap: float = 0.25
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise InputError(f"precision is {self.precision!r}, expected one of {', '.join(get_args(Precision))}")
+        if self.edge is not None and not 32 <= self.edge <= 512:
+            raise InputError(f"window is {self.edge} voxels, expected 32 to 512")
+        if not 0 <= self.overlap <= 0.75:  # 64 times the work of none
+            raise InputError(f"overlap is {self.overlap}, expected 0 to 0.75")
+
+
+def quickest(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device multiplies it natively (docs/performance.md has the measurement), else float32."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+        native = bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return torch.bfloat16 if native else torch.float32
+
+
+def computed_in(window: WindowConfig, device: torch.device) -> torch.dtype:
+    """What the network is computed in."""
+    return quickest(device) if window.precision == "auto" else getattr(torch, window.precision)
+
+
+@torch.no_grad()
+def predict(
+    network: CCSDNetwork,
+    volumes: Tensor,
+    present: Tensor,
+    chosen: Sequence[int],
+    window: WindowConfig,
+    *,
+    memory: FeatureMemory | None = None,
+    version: str = "",
+) -> dict[int, Tensor]:
+    """Region probabilities (R, d, h, w) on the CPU for each chosen subset of the present modalities.
+
+    Args:
+        network: in evaluation mode, on the device to compute on.
+        volumes: (N, d, h, w) as `ccsd.preprocessing.prepare` makes it; present: boolean (N,).
+        memory: of features: modalities that it has are not encoded again. It is used where the study is one window.
+        version: of the network's weights, for `memory`.
+    """
+    device = next(network.parameters()).device
+    kind = computed_in(window, device)
+    roi = _roi(volumes.shape[1:], window, network.divisor)
+    own = [m for m in range(network.n) if present[m]]
+    single = all(edge <= limit for edge, limit in zip(volumes.shape[1:], roi, strict=True))
+    keys = (
+        {m: (version, m, str(device), kind, digest(volumes[m])) for m in own} if memory is not None and single else {}
+    )
+
+    def encoded(batch: Tensor) -> Features:
+        if memory is None or not keys:
+            return network.encode(batch, present)
+        parts = []
+        for m, key in keys.items():
+            part = memory.get(key)
+            if part is None:
+                part = without_specific(network.encode_subset(batch, 1 << m))
+                memory.put(key, part)
+            parts.append(part)
+        return joined(parts)
+
+    def all_subsets(batch: Tensor) -> Tensor:
+        stop_here()
+        with torch.autocast(device.type, kind, enabled=kind != torch.float32):
+            logits = network.decode(encoded(batch), chosen)
+        return torch.cat([torch.sigmoid(x.float()) for x in logits], dim=1)  # (1, S*R, ...)
+
+    stacked = sliding_window_inference(
+        volumes[None],
+        roi,
+        sw_batch_size=1,
+        predictor=all_subsets,
+        overlap=window.overlap,
+        mode="gaussian",
+        sw_device=device,
+        device="cpu",
+    )
+    if not isinstance(stacked, Tensor):
+        raise TypeError(f"sliding_window_inference gave {type(stacked).__name__}, expected one tensor")
+    regions = len(network.task.regions)
+    return dict(zip(chosen, stacked[0].split(regions), strict=True))
+
+
+def _roi(shape: Sequence[int], window: WindowConfig, divisor: int) -> list[int]:
+    """The window's edges: the whole study if it is small enough, multiples of the network's divisor."""
+    limit = window.edge or MAX_SINGLE_WINDOW
+    return [divisor * math.ceil(min(edge, limit) / divisor) for edge in shape]

@@ -1,0 +1,334 @@
+"""Raw scanner studies -> what the network was trained on, and the way back to the asked image's own grid.
+
+Series as scanned have a skull, thick slices and a grid each, and the head moves between them. The steps, each a
+function below: the brain is found on one series, the reference; the others are registered to it; the reference is
+turned to the standard brain; each series is interpolated once, to 1 mm in the standard axes, zero outside the brain.
+All alignment is rigid: volumes in mL stay true. A series that shows part of the brain is placed by the scanner's
+coordinates. Measured in docs/raw.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ccsd.common.clock import Clock
+from ccsd.common.errors import GridMismatchError, InputError, UnalignedError
+from ccsd.preprocessing import coverage
+from ccsd.preprocessing.background import INSIDE, with_zero_background
+from ccsd.preprocessing.brain import BRAIN_ML, extract_brain, is_stripped, millilitres
+from ccsd.preprocessing.register import Matrix, register_rigid, resample
+from ccsd.preprocessing.template import template
+from ccsd.imaging.volumes import Grid, Volume
+
+logger = logging.getLogger(__name__)
+
+Mode = Literal["auto", "off", "full"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+BRAIN_CONTRASTS = ("t1", "t1ce", "flair", "t2")  # the earlier, the better the brain is found on it (docs/raw.md)
+THIN = 2.0  # mm; a series of thinner slices is a better reference than one of thicker slices, whatever its contrast
+ORTHOGONAL = 1e-3  # largest cosine between two axes of a grid
+MARGIN = 4  # mm around the brain
+LEAST_INFORMATION = 0.5  # nats that two aligned heads share; 10 mm apart they share less
+
+
+@dataclass(frozen=True)
+class RawResult:
+    """A study in common space, and the way back.
+
+    Attributes:
+        volumes: name -> volume, all on `grid`, zero outside the brain.
+        brain: (d, h, w) bool on `grid`.
+        transforms: name -> (4, 4), world mm of `grid` -> world mm of that series as scanned.
+        grids: name -> grid as scanned.
+        asked: name of the image that masks go back to.
+        seconds: step -> time taken; empty when there was nothing to do.
+        warnings: sentences for the user.
+        left_out: name of a series that is not to be segmented from -> why, as a clause. One that shows part of the
+            brain is among the above all the same, so that masks can go back to it; others are not.
+        cached: whether all this was read from disk; `seconds` are then those of the first time.
+    """
+
+    volumes: dict[str, Volume]
+    brain: NDArray[np.bool_]
+    transforms: dict[str, Matrix]
+    grids: dict[str, Grid]
+    asked: str
+    seconds: dict[str, float]
+    warnings: list[str]
+    left_out: dict[str, str] = field(default_factory=dict)
+    cached: bool = False
+
+    @property
+    def route(self) -> Literal["prepared", "raw"]:
+        """Whether the study was taken as it is, or brought to common space here."""
+        return "prepared" if self.grid is self.grids[self.asked] else "raw"
+
+    @property
+    def grid(self) -> Grid:
+        """The common grid."""
+        return next(iter(self.volumes.values())).grid
+
+    def restore(self, probabilities: Tensor) -> Tensor:
+        """Probabilities (R, d, h, w) on the common grid -> (R, D, H, W) on the asked grid, to be thresholded there.
+
+        Interpolated linearly at the asked voxels, 0 where the common grid has none.
+        """
+        if self.route == "prepared":
+            return probabilities
+        back = np.linalg.inv(self.transforms[self.asked])
+        channels = [np.asarray(c, dtype=np.float32) for c in probabilities.cpu()]
+        return torch.from_numpy(
+            np.stack([resample(Volume(c, self.grid), self.grids[self.asked], back) for c in channels])
+        )
+
+    def carry(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The way there, for labels to train on: a label map (D, H, W) on the asked grid -> (d, h, w) on the common
+        one, each voxel with the value of the largest interpolated share."""
+        if self.route == "prepared":
+            return label
+        grid = self.grids[self.asked]
+        values = np.union1d(label, [0])
+        to_asked = self.transforms[self.asked]
+        shares = [resample(Volume((label == v).astype(np.float32), grid), self.grid, to_asked) for v in values]
+        return np.asarray(values[np.argmax(shares, axis=0)], dtype=np.uint8)
+
+    def restore_label(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A label map (d, h, w) on the common grid -> (D, H, W) on the asked grid: each voxel takes the value with the
+        largest interpolated share."""
+        values = np.union1d(label, [0])
+        shares = torch.from_numpy(np.stack([label == v for v in values])).float()
+        return np.asarray(values[self.restore(shares).argmax(dim=0).numpy()], dtype=np.uint8)
+
+
+def is_prepared(volumes: Mapping[str, Volume]) -> bool:
+    """Whether a study needs nothing: one grid for all, and no skull in any. Any spacing will do, as
+    `ccsd.preprocessing.prepare` resamples."""
+    grid = next(iter(volumes.values())).grid
+    return all(v.grid.matches(grid) and is_stripped(v) for v in volumes.values())
+
+
+def to_common_space(volumes: Mapping[str, Volume], *, asked: str, mode: Mode = "auto") -> RawResult:
+    """A study as scanned -> common space.
+
+    Args:
+        volumes: at least one, by modality; images that only registration is to see may have any other name.
+        asked: which of them masks go back to. A name and not a grid: series that were scanned with one and the same
+            grid need not show the head in the same place.
+        mode: "full" prepares; "off" takes the volumes as they are; "auto" does so where `is_prepared`.
+
+    Raises:
+        InputError: no brain is found, or `asked` is not one of the volumes or cannot be used.
+        GridMismatchError: mode "off" and more than one grid.
+    """
+    check_asked(asked, volumes)
+    volumes = {m: with_zero_background(v) for m, v in volumes.items()}
+    if mode == "off" or (mode == "auto" and is_prepared(volumes)):
+        return untouched(volumes, asked, judged=mode != "off")
+    return asking(aligned(volumes, asked), asked)
+
+
+def aligned(volumes: Mapping[str, Volume], asked: str) -> RawResult:
+    """`to_common_space` of volumes with zero background, whatever they show. The asked one may end among those left
+    out: `asking` raises then."""
+    _check_axes(volumes)
+    clock = Clock()
+    reference = reference_of(volumes)
+    with _step("brain extraction", reference):
+        brain = extract_brain(volumes[reference])
+    notes = _brain_warnings(brain, volumes[reference], reference)
+    clock.lap("brain")
+    placed = {m: v for m, v in volumes.items() if m == reference or min(v.grid.shape) >= coverage.LEAST_SLICES}
+    to_series, more = _place_on(reference, placed)
+    clock.lap("register")
+    left_out, lost = _left_out(reference, brain, volumes, to_series)
+    used = {m: v for m, v in volumes.items() if m not in lost}
+    to_reference, still_more = _turn_to_template(volumes[reference], brain, reference)
+    clock.lap("template")
+    transforms = {m: to_series[m] @ to_reference for m in used}
+    with _step("resampling", ", ".join(used)):
+        grid = _grid_around(brain, volumes[reference].grid, to_reference)
+        share = resample(Volume(brain.astype(np.float32), volumes[reference].grid), grid, to_reference)
+        brain = share > 0.5
+        common = {m: _interpolate(v, grid, transforms[m], brain) for m, v in used.items()}
+    clock.lap("resample")
+    notes += [note for name, note in more.items() if name not in left_out]
+    grids = {m: v.grid for m, v in used.items()}
+    return RawResult(common, brain, transforms, grids, asked, clock.seconds, [*notes, *still_more], left_out)
+
+
+def reference_of(volumes: Mapping[str, Volume]) -> str:
+    """The series that the others are registered to and the brain is found on: one that shows the whole head before
+    those that show part of it, thin slices before thick ones, then the contrast that shows the brain best."""
+
+    def rank(name: str) -> tuple[bool, bool, int]:
+        grid = volumes[name].grid
+        partial = any(coverage.is_part_of(grid, other.grid) for other in volumes.values())
+        contrast = BRAIN_CONTRASTS.index(name) if name in BRAIN_CONTRASTS else len(BRAIN_CONTRASTS)
+        return partial, bool(grid.spacing.max() > THIN), contrast
+
+    return min(volumes, key=rank)
+
+
+@contextmanager
+def _step(what: str, name: str) -> Iterator[None]:
+    """Errors of the libraries that do a step are the image's: the user gets a sentence, the log the rest."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"{name}: {error}") from error
+    except (RuntimeError, ValueError, IndexError, ArithmeticError, np.linalg.LinAlgError) as error:
+        logger.exception("%s of %s failed", what, name)
+        raise InputError(f"{name} cannot be prepared: {what} failed, expected an MR image of a head") from error
+
+
+def asking(result: RawResult, asked: str) -> RawResult:
+    """The same study with masks going back to another of its images.
+
+    Raises:
+        InputError: the study has no such image, or it could not be used.
+    """
+    if asked in result.left_out and asked not in result.volumes:
+        raise InputError(f"the asked image {asked} cannot be used: {result.left_out[asked]}")
+    check_asked(asked, result.volumes)
+    return replace(result, asked=asked)
+
+
+def check_asked(asked: str, volumes: Mapping[str, Volume]) -> None:
+    """Raises InputError: `asked` is not one of the volumes."""
+    if asked not in volumes:
+        raise InputError(f"the asked image {asked} is not in the study, expected one of {', '.join(volumes)}")
+
+
+def _check_axes(volumes: Mapping[str, Volume]) -> None:
+    for name, volume in volumes.items():
+        axes = volume.grid.affine[:3, :3] / volume.grid.spacing
+        if np.abs(axes.T @ axes - np.eye(3)).max() > ORTHOGONAL:
+            raise InputError(f"{name} has axes that are not at right angles (a tilted gantry?), expected right angles")
+
+
+def untouched(volumes: Mapping[str, Volume], asked: str, *, judged: bool) -> RawResult:
+    """`to_common_space` of volumes with zero background that are to stay as they are.
+
+    Args:
+        judged: whether they are known to be stripped, so that zeros are where nothing was scanned.
+    """
+    grid = volumes[asked].grid
+    for name, volume in volumes.items():
+        if not volume.grid.matches(grid):
+            raise GridMismatchError(
+                f"{name} and {asked} lie on different grids, expected all modalities of a study on one grid where "
+                f"preparation is off: of {name}, {volume.grid.differences(grid)}"
+            )
+    brain = np.any([v.data != 0 for v in volumes.values()], axis=0)
+    shares = {m: coverage.filled_share(v, brain) for m, v in volumes.items()} if judged and len(volumes) > 1 else {}
+    most = max(shares.values(), default=1.0)
+    left_out = {m: coverage.too_little(s) for m, s in shares.items() if s < coverage.ENOUGH * most}
+    grids = {m: grid for m in volumes}
+    ordered = {asked: volumes[asked], **volumes}  # the asked one's grid stands for all
+    matrices = {m: np.eye(4) for m in volumes}
+    return RawResult(ordered, brain, matrices, grids, asked, {}, _slab_warnings(grid, asked), left_out)
+
+
+def _slab_warnings(grid: Grid, name: str) -> list[str]:
+    if min(grid.shape) >= coverage.LEAST_SLICES:
+        return []
+    return [f"{name} has {min(grid.shape)} slices, the network was trained on whole brains: check the mask"]
+
+
+def _brain_warnings(brain: NDArray[np.bool_], volume: Volume, name: str) -> list[str]:
+    size = millilitres(brain, volume.grid.affine)
+    if coverage.is_slab(volume.grid):
+        side = coverage.shortest_side(volume.grid)
+        return [f"{name} covers {side:.0f} mm of the head, the network was trained on whole brains: check the mask"]
+    if BRAIN_ML[0] <= size <= BRAIN_ML[1]:
+        return []
+    low, high = BRAIN_ML
+    return [f"the brain found on {name} measures {size:.0f} mL, expected {low:.0f} to {high:.0f}: check the mask"]
+
+
+def _place_on(reference: str, volumes: Mapping[str, Volume]) -> tuple[dict[str, Matrix], dict[str, str]]:
+    """Per series the matrix from the reference's world to its own, and sentences on doubtful ones."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        placed = pool.map(lambda name: _placed(reference, name, volumes), volumes)
+    found = dict(zip(volumes, placed, strict=True))
+    notes = {name: note for name, (_, note) in found.items() if note}
+    return {name: matrix for name, (matrix, _) in found.items()}, notes
+
+
+def _placed(reference: str, name: str, volumes: Mapping[str, Volume]) -> tuple[Matrix, str]:
+    """Registered; by the scanner's coordinates where too little is shown for that."""
+    fixed, moving = volumes[reference], volumes[name]
+    if name == reference or coverage.is_part_of(moving.grid, fixed.grid):
+        return np.eye(4), ""
+    try:
+        found = register_rigid(fixed, moving)
+    except UnalignedError:
+        return np.eye(4), f"{name} could not be registered to {reference}: it lies where the scanner put it"
+    if found.information >= LEAST_INFORMATION:
+        return found.matrix, ""
+    return found.matrix, (
+        f"{name} may not lie on {reference}: registration ended at {found.information:.2f} nats of mutual "
+        f"information, expected {LEAST_INFORMATION} or more"
+    )
+
+
+def _left_out(
+    reference: str, brain: NDArray[np.bool_], volumes: Mapping[str, Volume], to_series: Mapping[str, Matrix]
+) -> tuple[dict[str, str], set[str]]:
+    """Series that are not to be segmented from -> why, and those of them whose place is not known either."""
+    left_out, lost = {}, set()
+    for name, volume in volumes.items():
+        if name not in to_series:
+            left_out[name] = coverage.too_few(min(volume.grid.shape), reference)
+            lost.add(name)
+        elif name != reference:
+            share = coverage.scanned_share(brain, volumes[reference].grid, volume.grid, to_series[name])
+            if share < coverage.ENOUGH:
+                left_out[name] = coverage.too_little(share)
+            if share == 0:
+                lost.add(name)
+    return left_out, lost
+
+
+def _turn_to_template(reference: Volume, brain: NDArray[np.bool_], name: str) -> tuple[Matrix, list[str]]:
+    """The matrix from the template's world to the reference's, and warnings; without a match the head stays as
+    it was scanned."""
+    if coverage.is_slab(reference.grid):  # nothing to tell what is above and below it
+        return np.eye(4), []
+    stripped = Volume(np.where(brain, reference.data, 0).astype(np.float32), reference.grid)
+    with suppress(UnalignedError):
+        found = register_rigid(template(), stripped, fine=False)
+        if found.information >= LEAST_INFORMATION:
+            return found.matrix, []
+    return np.eye(4), [f"{name} could not be turned to the standard brain: the network sees the head as it was scanned"]
+
+
+def _grid_around(brain: NDArray[np.bool_], grid: Grid, to_own: Matrix) -> Grid:
+    """1 mm in the axes of the common world, around a brain on a grid of its own."""
+    to_common = np.linalg.inv(to_own) @ grid.affine
+    voxels = np.argwhere(brain)
+    points = voxels @ to_common[:3, :3].T + to_common[:3, 3]
+    low = np.floor(points.min(axis=0)) - MARGIN
+    a, b, c = (np.ceil(points.max(axis=0)) + MARGIN - low + 1).astype(int).tolist()
+    affine = np.eye(4)
+    affine[:3, 3] = low
+    return Grid((a, b, c), affine)
+
+
+def _interpolate(volume: Volume, grid: Grid, to_own: Matrix, brain: NDArray[np.bool_]) -> Volume:
+    """The series in common space: zero outside the brain and where it was not scanned, nowhere else."""
+    data = resample(volume, grid, to_own, outside=float("nan"))
+    scanned = brain & ~np.isnan(data)
+    data = np.where(data == 0, INSIDE, data)
+    return Volume(np.where(scanned, data, 0).astype(np.float32), grid)

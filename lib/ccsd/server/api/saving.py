@@ -1,0 +1,94 @@
+"""Saving labels, images and notes on them: MONAI Label's routes, with the file under its own name and none left behind,
+and the index out of reach of what clients note."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Depends, File, Form, UploadFile
+from monailabel.config import settings
+from monailabel.endpoints.user.auth import RBAC, User
+from monailabel.interfaces.utils.app import app_instance
+
+from ccsd.server.datastores.uploads import received
+from ccsd.common.errors import InputError, NotFoundError
+from ccsd.studies import names
+from ccsd.server.api.openapi import ERRORS
+from ccsd.server.api.values import read_object, refuse, without
+
+PARAMS, INFO = Form("{}"), Form("{}")
+LABEL, IMAGE = File(...), File(...)  # one each: FastAPI writes the name of the field into them
+ANNOTATOR = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))
+USER = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))
+FINAL = "final"
+# What the index and training go by; clients' notes lie beside it.
+OF_IMAGES = {"file", "name", "series", "strategy", "study", "ts"}
+OF_LABELS = {"dicom_seg", "name", "params", "regions", "ts", "warnings"}
+CHECKSUMS = ("SHA256", "SHA512", "MD5")
+
+router = APIRouter(prefix=settings.MONAI_LABEL_API_STR, tags=["Datastore"])
+
+
+@router.put("/datastore/label", responses=ERRORS)
+def save_label(
+    image: str, params: str = PARAMS, tag: str = FINAL, label: UploadFile = LABEL, user: User = ANNOTATOR
+) -> dict[str, Any]:
+    """Keep a label of an image's study, whole or not at all. `params` is JSON: `label_info` says what the file's values
+    are, as 3D Slicer sends it; a `.seg.nrrd` says it itself. `warnings` of the answer: what was taken how."""
+    app, values = app_instance(), without(read_object("params", params), OF_LABELS)
+    with received([(label.filename or "label.nii.gz", label.file)]) as path:
+        label_id = app.datastore().save_label(image, str(path), tag or FINAL, values)
+    warnings = app.datastore().get_label_info(label_id, tag or FINAL).get("warnings", [])
+    return {**(app.on_save_label(image, label_id) or {}), "image": image, "label": label_id, "warnings": warnings}
+
+
+@router.put("/datastore/image", responses=ERRORS)
+@router.put("/datastore/", include_in_schema=False)
+def add_image(
+    image: str | None = None, params: str = PARAMS, file: UploadFile = IMAGE, user: User = ANNOTATOR
+) -> dict[str, str]:
+    """Keep an image under the id `image`, or its file's name without extension."""
+    values = without(read_object("params", params), OF_IMAGES) | ({"user": user.username} if user else {})
+    with received([(file.filename or "image.nii.gz", file.file)]) as path:
+        wanted = image or names.strip_extension(path.name)
+        return {"image": app_instance().datastore().add_image(wanted, str(path), values)}
+
+
+@router.put("/datastore/image/info", responses=ERRORS)
+def note_on_image(image: str, info: str = INFO, user: User = ANNOTATOR) -> Any:
+    """Keep a JSON object of notes on an image."""
+    return app_instance().datastore().update_image_info(image, _notes(info, OF_IMAGES, user))
+
+
+@router.put("/datastore/label/info", responses=ERRORS)
+def note_on_label(label: str, tag: str, info: str = INFO, user: User = ANNOTATOR) -> Any:
+    """Keep a JSON object of notes on a label."""
+    return app_instance().datastore().update_label_info(label, tag, _notes(info, OF_LABELS, user))
+
+
+@router.put("/datastore/updatelabelinfo", include_in_schema=False)
+def note_on_label_by_its_old_name(label: str, tag: str, params: str = PARAMS, user: User = ANNOTATOR) -> Any:
+    return note_on_label(label, tag, params, user)
+
+
+@router.head("/datastore/image", responses=ERRORS, dependencies=[USER])
+def check_image(image: str, check_sum: str = "") -> dict[str, Any]:
+    """404 if there is no such image, or if its file has another `check_sum` (`SHA256:<hex>`, `SHA512:`, `MD5:`)."""
+    file = Path(app_instance().datastore().get_image_uri(image))
+    if not file.is_file():
+        raise NotFoundError(f"image {image} does not exist")
+    kind, digest = check_sum.split(":", 1) if ":" in check_sum else (CHECKSUMS[0], check_sum)
+    if kind not in CHECKSUMS:
+        raise InputError(f"check_sum is of the kind {kind!r}, expected one of {', '.join(CHECKSUMS)}")
+    with file.open("rb") as content:
+        if check_sum and hashlib.file_digest(content, kind.lower()).hexdigest() != digest.lower():
+            raise NotFoundError(f"image {image} has another check_sum")
+    return {}
+
+
+def _notes(text: str, own: set[str], user: User) -> dict[str, Any]:
+    values = read_object("info", text)
+    refuse("info", values, own)
+    return values | ({"user": user.username} if user else {})

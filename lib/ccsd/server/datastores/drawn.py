@@ -1,0 +1,51 @@
+"""A label that a client saves -> the task's values on its image's grid, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ccsd.method.task import Task
+from ccsd.common.errors import GridMismatchError
+from ccsd.studies.labels import Drawn, read_drawn
+from ccsd.imaging.volumes import Grid, shown_grid
+
+
+def read_on(image: Path | None, grid: Grid, file: Path, segments: Sequence[Mapping[str, Any]], task: Task) -> Drawn:
+    """A label on its image's grid, also where 3D Slicer drew it, which puts some images elsewhere than nibabel.
+
+    Args:
+        image: the image's file (None: a DICOM series); grid: where nibabel puts it.
+
+    Raises:
+        InputError: unreadable, on another grid, or of unknown values.
+    """
+    read = partial(
+        read_drawn,
+        file,
+        known=len(task.labels),
+        aliases=task.aliases,
+        names=task.segment_names,
+        segments=segments,
+        inner=tuple(task.region_labels.values()),
+    )
+    try:
+        return read(reference=grid)
+    except GridMismatchError:
+        shown = shown_grid(image, grid) if image else grid
+        if shown.matches(grid):
+            raise
+        return replace(read(reference=shown), grid=grid)
+
+
+def known_of(label: Drawn, task: Task) -> dict[str, list[str]]:
+    """Which regions the label knows, unless it is all, and what its user is told."""
+    drawn, warnings = list(task.drawn(label.listed)), list(label.warnings)
+    if not label.listed or len(drawn) == len(task.regions):
+        return {"warnings": warnings} if warnings else {}
+    others = ", ".join(region for region in task.regions if region not in drawn)
+    told = f"the label knows {', '.join(drawn)} alone: no segment stands for {others}"
+    return {"regions": drawn, "warnings": [*warnings, told]}

@@ -1,0 +1,188 @@
+"""A study: which image is which modality, by which rule, and what was left out and why."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ccsd.common.errors import InputError
+from ccsd.studies import names, scan
+from ccsd.studies.choice import Choice, choose, name_sources
+from ccsd.studies.guess import BRAIN
+from ccsd.imaging.patient import Patient
+from ccsd.studies.scan import Found
+from ccsd.imaging.sources import LeftOut, Source
+from ccsd.imaging.volumes import read_source, read_stack_grid, source_grid
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Study:
+    """One examination of one patient.
+
+    Attributes:
+        id: the case part of its file names, or StudyInstanceUID (0020,000D).
+        sources: modality -> where its image comes from and by which rule, in the order in which the names sort.
+        label: the reference label beside the images, if there is one.
+        unknown: images that cannot be told, with the doubt.
+        refused: images not to segment from (maps, localisers, reformats, ...), with the reason.
+        spare: images of a modality that has a better one, or that is not asked for, with the reason.
+        note: a sentence for the user on how its images were joined; empty where there is nothing to say.
+    """
+
+    id: str
+    sources: dict[str, Source]
+    label: Path | None = None
+    unknown: tuple[LeftOut, ...] = ()
+    refused: tuple[LeftOut, ...] = ()
+    spare: tuple[LeftOut, ...] = ()
+    note: str = ""
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Modality -> file; of a DICOM series its first slice, of a channel the 4D file."""
+        return {modality: source.path for modality, source in self.sources.items()}
+
+    @property
+    def patient(self) -> Patient | None:
+        """Whose examination it is, of a study in DICOM."""
+        left_out = (o.source for o in (*self.spare, *self.unknown, *self.refused))
+        return next((s.patient for s in (*self.sources.values(), *left_out) if s.patient), None)
+
+    def restricted(self, modalities: Iterable[str]) -> Study:
+        """The same study with only `modalities`; its other images become spare.
+
+        Raises:
+            InputError: a modality that the study does not have.
+        """
+        wanted = list(dict.fromkeys(modalities))
+        absent = [m for m in wanted if m not in self.sources]
+        if absent or not wanted:
+            raise InputError(
+                f"modalities: study {self.id} has no {', '.join(absent) or 'modality of an empty list'}, "
+                f"expected some of {', '.join(self.sources)}"
+            )
+        unused = [LeftOut(s, "its modality is not asked for") for m, s in self.sources.items() if m not in wanted]
+        kept = {m: s for m, s in self.sources.items() if m in wanted}
+        return replace(self, sources=kept, spare=(*self.spare, *unused))
+
+    def without(self, reasons: Mapping[str, str]) -> Study:
+        """The same study without the modalities that could not be used, each with its reason as a clause."""
+        unused = [LeftOut(s, reasons[m]) for m, s in self.sources.items() if m in reasons]
+        kept = {m: s for m, s in self.sources.items() if m not in reasons}
+        return replace(self, sources=kept, spare=(*self.spare, *unused))
+
+
+def find_studies(root: Path, modalities: Sequence[str] = BRAIN, *, channels: Sequence[str] = ()) -> list[Study]:
+    """All studies under `root` that have an image of `modalities`, recursively, sorted by id.
+
+    A study is the files of one case in a folder, or the DICOM series of one StudyInstanceUID. One that cannot be used
+    (two files whose names spell one modality) is left out with a warning in the log.
+
+    Args:
+        channels: what `_0000`, `_0001`, ... and the channels of 4D files are, where neither their names nor a
+            dataset.json say it.
+
+    Raises:
+        NotFoundError: `root` is no folder.
+    """
+    return [s for s in survey(root, modalities, channels=channels) if s.sources]
+
+
+def survey(path: Path, modalities: Sequence[str] = BRAIN, *, channels: Sequence[str] = ()) -> list[Study]:
+    """Like `find_studies`, with the studies of which nothing can be used, all their images unknown; `path` may also be
+    one file.
+
+    Raises:
+        NotFoundError: `path` does not exist.
+    """
+    found = scan.under(path, modalities, channels=channels) if not path.is_file() else None
+    if found is None:
+        found = [scan.around(path, modalities, channels=channels)]
+    studies = []
+    for one in found:
+        try:
+            studies.append(_study(one, choose(one.id, one.candidates, modalities)))
+        except InputError as error:
+            logger.warning("left out: %s", error)
+            unknown = tuple(LeftOut(c.source, str(error)) for c in one.candidates)
+            studies.append(Study(one.id, {}, one.label, unknown))
+    return studies
+
+
+def study_of(
+    image: Path,
+    modalities: Sequence[str] = BRAIN,
+    *,
+    modality: str | None = None,
+    named: Mapping[str, str] | None = None,
+    channels: Sequence[str] = (),
+) -> Study:
+    """The study that `image` belongs to: the images beside it of the same case or, in DICOM, of the same study.
+
+    Args:
+        image: any modality's file, any file of a DICOM series, or a folder with one study. Where several images
+            are of its modality, it goes before them.
+        modalities: those that images are recognised for.
+        modality: what the image is, for a file that cannot be recognised; it is then a study of its own.
+        named: modality -> file name, id or SeriesInstanceUID: what a request says itself, before all rules.
+        channels: as in `find_studies`.
+
+    Raises:
+        NotFoundError: no such file, or a name that is not in the study.
+        InputError: nothing tells the image's modality and none is given, or two files claim the same one.
+    """
+    found = scan.around(image, modalities, channels=channels)
+    choice = choose(found.id, found.candidates, modalities, asked=image)
+    if named:
+        return _study(found, name_sources(choice, found.candidates, named, modalities))
+    doubt = next((o for o in choice.unknown if o.source.holds(image)), None)
+    no = next((o for o in choice.refused if o.source.holds(image)), None)
+    left_out = doubt or no
+    if modality is not None and left_out:
+        series = left_out.source.series
+        case = names.parse(image, modalities).case if series is None else found.id
+        source = Source(image) if series is None else left_out.source
+        return Study(case, {modality: replace(source, rule="named in the request")})
+    if doubt or not choice.sources:
+        raise InputError(_why_not(image, choice, left_out, modalities))
+    return _study(found, choice)
+
+
+def _why_not(image: Path, choice: Choice, asked: LeftOut | None, modalities: Sequence[str]) -> str:
+    """Why there is nothing to segment: what is wrong with the asked image, or with those of the asked folder."""
+    left_out = [asked] if asked else [*choice.unknown, *choice.refused, *choice.spare]
+    first = left_out[: scan.MOST_LISTED]
+    wrong = [_unreadable(o.source) for o in first]
+    if len(left_out) == 1 and wrong[0]:
+        return wrong[0]
+    if len(left_out) == 1:
+        what = f"{left_out[0].name} ({left_out[0].reason})"
+    else:
+        said = [sentence or f"{o.name}: {o.reason}" for o, sentence in zip(first, wrong, strict=True)]
+        what = f"any image of {image.name} ({scan.listed([*said, *[''] * (len(left_out) - len(said))])})"
+    return (
+        f"cannot tell the modality of {what}: expected a name that ends in one of {', '.join(modalities)}, or a "
+        "request whose parameter modalities names the one modality that it is"
+    )
+
+
+def _unreadable(source: Source) -> str:
+    """What is wrong with an image's file; empty where it can be read."""
+    try:
+        if source.series is None and source.channel is None and read_stack_grid(source.path)[1] > 1:
+            return ""  # the reason why it is left out says more
+        if source.series is None:
+            read_source(source)
+        else:
+            source_grid(source)  # voxels of a DICOMweb server may not be here yet
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _study(found: Found, choice: Choice) -> Study:
+    return Study(found.id, choice.sources, found.label, choice.unknown, choice.refused, choice.spare, found.note)

@@ -1,0 +1,209 @@
+"""Labelled studies as training cases: decoded and prepared once, then cropped and augmented at random."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ccsd.method import subsets
+from ccsd.method.task import Task
+from ccsd.evaluation.lattice import read_labelled
+from ccsd.preprocessing.prepare import prepare_label
+from ccsd.studies.study import Study
+from ccsd.training.augment import intensities, uniform
+
+MAX_ROTATION = 0.26  # radians, 15 degrees
+MAX_SCALE = 0.15
+
+
+@dataclass(frozen=True)
+class Case:
+    """A prepared study with its label.
+
+    Attributes:
+        volumes: (N, d, h, w) half precision, z-scored.
+        label: (d, h, w) uint8.
+        available: the subset of modalities it has.
+        tumour: (K, 3) voxel indices of (a sample of) the tumour.
+        drawn: boolean (R,), the regions that the label knows.
+    """
+
+    id: str
+    volumes: Tensor
+    label: Tensor
+    available: int
+    tumour: Tensor
+    drawn: Tensor
+
+    @property
+    def present(self) -> Tensor:
+        """Boolean (N,): what it has."""
+        return torch.tensor([bool(self.available >> m & 1) for m in range(self.volumes.shape[0])])
+
+
+def load_case(
+    study: Study, label: Path, task: Task, *, image: Path | None = None, drawn: Collection[str] | None = None
+) -> Case:
+    """Read and prepare a study and its label; a raw study is brought to common space, its label with it.
+
+    Args:
+        image: that the label was drawn on (None: the first on the label's grid).
+        drawn: the regions that the label knows (None: all, or those that its file or its file's name tells of).
+
+    Raises:
+        InputError: an unreadable file, another grid, or label values that the task does not have.
+    """
+    labelled = read_labelled(study, task, label=label, image=image)
+    prepared = labelled.prepared
+    label_map = prepare_label(labelled.common.carry(labelled.reference), prepared.frame)
+    tumour = torch.nonzero(label_map)
+    every = max(1, len(tumour) // 20000)
+    return Case(
+        study.id,
+        prepared.volumes.half(),
+        label_map,
+        subsets.from_present(prepared.present),
+        tumour[::every].short(),
+        torch.tensor([region in (labelled.drawn if drawn is None else drawn) for region in task.regions]),
+    )
+
+
+class Sample(Protocol):
+    """What crops are taken from: a `Case`, or one that is made from it (`ccsd.training.healthy`)."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def volumes(self) -> Tensor: ...
+    @property
+    def label(self) -> Tensor: ...
+    @property
+    def available(self) -> int: ...
+    @property
+    def present(self) -> Tensor: ...
+    @property
+    def tumour(self) -> Tensor: ...
+    @property
+    def drawn(self) -> Tensor: ...
+
+
+def crop(
+    case: Sample,
+    *,
+    patch: int | Sequence[int],
+    tumour_share: float,
+    augment: bool,
+    generator: torch.Generator,
+    scanner_share: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """One random crop: volumes (N, p, q, r) float and label (p, q, r) of integers.
+
+    `tumour_share` of the crops are centred near a tumour voxel, each label of the case as often as the others; the
+    others anywhere in the box. With `augment`: rotation, scale, flips and the intensities of `ccsd.training.augment`,
+    `scanner_share` their `share`.
+    """
+    edges = torch.tensor([patch] * 3 if isinstance(patch, int) else list(patch))
+    centre = _centre(case, edges, _aimed_at(case, tumour_share, generator), generator)
+    grid = _sampling_grid(centre, edges, augment, generator)
+    whole = case.label
+    margin = _bounding_box(grid, whole.shape)
+    local = _to_local(grid, whole.shape, margin)
+    volumes = case.volumes[(slice(None), *margin)].float()
+    label = whole[margin].float()
+    sampled = F.grid_sample(volumes[None], local[None], mode="bilinear", padding_mode="zeros", align_corners=True)[0]
+    labels = F.grid_sample(label[None, None], local[None], mode="nearest", padding_mode="zeros", align_corners=True)
+    if augment:
+        sampled = intensities(sampled, generator, share=scanner_share)
+    return sampled, labels[0, 0].round().long()
+
+
+def batches(
+    cases: Sequence[Sample],
+    *,
+    steps: int,
+    batch: int,
+    generator: torch.Generator,
+    weights: Sequence[float] | None = None,
+) -> list[list[Sample]]:
+    """`steps` batches, each of studies with the same modalities available (they share one encoder pass).
+
+    Args:
+        weights: how often each case is drawn, in proportion (None: all alike).
+    """
+    often = torch.tensor(weights if weights is not None else [1.0] * len(cases))
+    groups: dict[int, list[int]] = {}
+    for index, case in enumerate(cases):
+        groups.setdefault(case.available, []).append(index)
+    chosen = []
+    for first in torch.multinomial(often, steps, replacement=True, generator=generator).tolist():
+        group = groups[cases[first].available]
+        rest = torch.multinomial(often[group], batch - 1, replacement=True, generator=generator) if batch > 1 else ()
+        chosen.append([cases[first], *[cases[group[int(i)]] for i in rest]])
+    return chosen
+
+
+def _aimed_at(case: Sample, tumour_share: float, generator: torch.Generator) -> Tensor:
+    """Tumour voxels (K, 3) of which one is to be near the crop's centre; none for a crop anywhere."""
+    if not len(case.tumour) or float(torch.rand((), generator=generator)) >= tumour_share:
+        return case.tumour[:0]
+    values = case.label[tuple(case.tumour.long().T)]
+    found = values.unique()
+    return case.tumour[values == found[torch.randint(len(found), (1,), generator=generator)]]
+
+
+def _centre(case: Sample, edges: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
+    """Voxel coordinates (3,) of the crop's centre, kept so that the crop stays inside the box where it can."""
+    shape = torch.tensor(case.label.shape, dtype=torch.float32)
+    if len(targets):
+        index = int(torch.randint(len(targets), (1,), generator=generator))
+        centre = targets[index].float() + uniform(-1, 1, (3,), generator) * edges / 4
+    else:
+        centre = torch.rand(3, generator=generator) * shape
+    low = torch.minimum(shape, edges) / 2
+    return torch.minimum(torch.maximum(centre, low), shape - low)
+
+
+def _sampling_grid(centre: Tensor, edges: Tensor, augment: bool, generator: torch.Generator) -> Tensor:
+    """(p, q, r, 3) voxel coordinates to sample."""
+    axes = [torch.arange(edge, dtype=torch.float32) - (edge - 1) / 2 for edge in edges.tolist()]
+    points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)  # (p, q, r, 3)
+    if augment:
+        points = points @ _random_affine(generator).T
+    return points + centre - 0.5
+
+
+def _random_affine(generator: torch.Generator) -> Tensor:
+    """Rotation about the three axes, scale and flips as a (3, 3) matrix."""
+    matrix = torch.diag(uniform(1 - MAX_SCALE, 1 + MAX_SCALE, (3,), generator))
+    for axis, angle in enumerate(uniform(-MAX_ROTATION, MAX_ROTATION, (3,), generator)):
+        a, b = (i for i in range(3) if i != axis)
+        turn = torch.eye(3)
+        turn[a, a] = turn[b, b] = torch.cos(angle)
+        turn[a, b], turn[b, a] = -torch.sin(angle), torch.sin(angle)
+        matrix = turn @ matrix
+    flips = torch.randint(0, 2, (3,), generator=generator) * 2.0 - 1
+    return torch.diag(flips) @ matrix
+
+
+def _bounding_box(grid: Tensor, shape: torch.Size) -> tuple[slice, slice, slice]:
+    """The part of the study that the sampling needs, so that only this part is converted to float."""
+    low = grid.amin(dim=(0, 1, 2)).floor().long()
+    high = grid.amax(dim=(0, 1, 2)).ceil().long()
+    a, b, c = (
+        slice(max(0, min(int(lo), n - 2)), max(2, min(int(hi) + 1, n)))
+        for lo, hi, n in zip(low, high, shape, strict=True)
+    )
+    return a, b, c
+
+
+def _to_local(grid: Tensor, shape: torch.Size, box: tuple[slice, slice, slice]) -> Tensor:
+    """Voxel coordinates -> grid_sample's (x, y, z) in [-1, 1] within `box`."""
+    start = torch.tensor([s.start for s in box], dtype=torch.float32)
+    edge = torch.tensor([s.stop - s.start for s in box], dtype=torch.float32)
+    return ((grid - start) / (edge - 1) * 2 - 1).flip(-1)
