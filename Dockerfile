@@ -24,7 +24,7 @@ COPY --chown=ccsd:ccsd configs configs
 COPY --chown=ccsd:ccsd scripts scripts
 
 USER 1000
-ENV PYTHONPATH=/app MONAI_LABEL_TRACKING_ENABLED=false
+ENV PYTHONPATH=/app/lib MONAI_LABEL_TRACKING_ENABLED=false
 VOLUME /studies
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s \

@@ -13,18 +13,16 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import torch
 from tqdm import tqdm
 
+from ccsd.common.errors import InputError
+from ccsd.common.files import replacing
+from ccsd.common.settings import read_task
 from ccsd.experiments.ablation.cells import Budget, run_cell
 from ccsd.experiments.ablation.markdown import render
 from ccsd.experiments.ablation.tables import TABLES, TITLES
 from ccsd.method.task import BRATS
-from ccsd.common.errors import InputError
-from ccsd.common.files import replacing
-from ccsd.common.settings import read_task
 from ccsd.studies.lists import select
 from ccsd.studies.study import find_studies
 from ccsd.training.cache import load_cases

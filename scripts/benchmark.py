@@ -11,12 +11,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import torch
 
 from ccsd.experiments.benchmarks.flops import count
-from ccsd.experiments.benchmarks.method import FEATURES, LOGITS, PLAIN, Setting, forwards, lattice_against_naive, lattice_memory, step_of_n, training_steps
+from ccsd.experiments.benchmarks.method import (
+    FEATURES,
+    LOGITS,
+    PLAIN,
+    Setting,
+    forwards,
+    lattice_against_naive,
+    lattice_memory,
+    step_of_n,
+    training_steps,
+)
 from ccsd.method.network import PRESETS
 
 PER_LEVEL = 4  # subsets of each size in the sampled lattice

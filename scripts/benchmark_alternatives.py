@@ -6,25 +6,23 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 
 import torch
 
+from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
 from ccsd.experiments.benchmarks.alternatives import of_files, of_network, of_studies, ratios
 from ccsd.experiments.benchmarks.breakdown import operations, steps
+from ccsd.imaging.volumes import read_sources
+from ccsd.inference.predict import WindowConfig
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
-from ccsd.inference.predict import WindowConfig
-from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
-from ccsd.preprocessing.prepare import prepare
 from ccsd.models.served import SHIPPED, ServedModel
+from ccsd.preprocessing.prepare import prepare
 from ccsd.studies.study import study_of
-from ccsd.imaging.volumes import read_sources
 
 PARTS = ("steps", "operations", "files", "studies", "network")
 

@@ -6,23 +6,21 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 
 import numpy as np
 import torch
 
 from ccsd.experiments.benchmarks.growth import ROUTES, STORE, TINY, make_studies, routes, store, volume
+from ccsd.imaging.volumes import write_volume
+from ccsd.inference.predict import WindowConfig
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
-from ccsd.inference.predict import WindowConfig
 from ccsd.models.served import SHIPPED, ServedModel
-from ccsd.imaging.volumes import write_volume
 
 Table = dict[int, Mapping[str, float]]
 

@@ -8,23 +8,20 @@ import argparse
 import os
 import platform
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 
 import torch
 
+from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
 from ccsd.experiments.benchmarks.method import Setting
 from ccsd.experiments.benchmarks.server import running
 from ccsd.experiments.benchmarks.study import STEPS, another_choice, file_to_mask, millions, ours, peers
+from ccsd.inference.predict import WindowConfig, quickest
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
-from ccsd.inference.predict import WindowConfig, quickest
-from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
 from ccsd.models.served import SHIPPED, ServedModel
 
 BRAIN = (160, 192, 160)  # voxels: a window that holds a whole brain, and that DynUNet can halve five times

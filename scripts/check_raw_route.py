@@ -13,30 +13,28 @@ import warnings
 from itertools import combinations
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
 import torch
 from monai.metrics.surface_distance import compute_average_surface_distance
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ccsd.common.errors import InputError
+from ccsd.evaluation.metrics import dice, hd95
+from ccsd.imaging.volumes import Grid, Volume, read_sources
+from ccsd.inference.label_map import label_map
+from ccsd.inference.predict import WindowConfig, predict
 from ccsd.method import subsets
 from ccsd.method.task import BRATS
-from ccsd.common.errors import InputError
-from ccsd.inference.label_map import label_map
-from ccsd.evaluation.metrics import dice, hd95
-from ccsd.inference.predict import WindowConfig, predict
-from ccsd.pictures.overlay import overlay
-from ccsd.preprocessing.brain import extract_brain
-from ccsd.preprocessing.prepare import prepare
-from ccsd.preprocessing.common_space import RawResult, asking, to_common_space
-from ccsd.preprocessing.register import Matrix, register_rigid, resample
 from ccsd.models import checkpoint
 from ccsd.models.served import SHIPPED
+from ccsd.pictures.overlay import overlay
+from ccsd.preprocessing.brain import extract_brain
+from ccsd.preprocessing.common_space import RawResult, asking, to_common_space
+from ccsd.preprocessing.prepare import prepare
+from ccsd.preprocessing.register import Matrix, register_rigid, resample
 from ccsd.studies.labels import read_label
 from ccsd.studies.study import Study, find_studies
-from ccsd.imaging.volumes import Grid, Volume, read_sources
 
 
 def main() -> None:

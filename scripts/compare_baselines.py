@@ -16,20 +16,18 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, cast
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import torch
 from tqdm import tqdm
 
-from ccsd.experiments.baselines.arms import ARMS, untrained
-from ccsd.method.network import CCSDNetwork
-from ccsd.method.task import BRATS, Task
 from ccsd.common.errors import InputError
-from ccsd.inference.predict import WindowConfig
-from ccsd.evaluation.lattice import measure, read_labelled
-from ccsd.evaluation.summary import summarise
 from ccsd.common.files import replacing
 from ccsd.common.settings import read_task
+from ccsd.evaluation.lattice import measure, read_labelled
+from ccsd.evaluation.summary import summarise
+from ccsd.experiments.baselines.arms import ARMS, untrained
+from ccsd.inference.predict import WindowConfig
+from ccsd.method.network import CCSDNetwork
+from ccsd.method.task import BRATS, Task
 from ccsd.studies.lists import select
 from ccsd.studies.study import find_studies
 from ccsd.training.cache import load_cases

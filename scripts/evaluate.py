@@ -15,27 +15,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from PIL import Image
 from tqdm import tqdm
 
+from ccsd.common.errors import InputError, NotFoundError
+from ccsd.common.files import replacing
+from ccsd.common.settings import read_task
+from ccsd.evaluation.lattice import LabelledStudy, Measured, measure, read_labelled
+from ccsd.evaluation.markdown import as_markdown
+from ccsd.evaluation.metrics import ET_RULE_REGION
+from ccsd.evaluation.report import render
+from ccsd.evaluation.summary import DEFINITIONS, Row, summarise
+from ccsd.inference.label_map import SPECKS
+from ccsd.inference.predict import WindowConfig
 from ccsd.method import subsets
 from ccsd.method.task import BRATS, Task
-from ccsd.server.devices import read_device
-from ccsd.common.errors import InputError, NotFoundError
-from ccsd.inference.label_map import SPECKS
-from ccsd.evaluation.metrics import ET_RULE_REGION
-from ccsd.inference.predict import WindowConfig
-from ccsd.evaluation.report import render
-from ccsd.evaluation.lattice import LabelledStudy, Measured, measure, read_labelled
-from ccsd.evaluation.summary import DEFINITIONS, Row, summarise
-from ccsd.evaluation.markdown import as_markdown
-from ccsd.common.files import replacing
-from ccsd.pictures.contours import contour_strip
 from ccsd.models import checkpoint
 from ccsd.models.served import SHIPPED
-from ccsd.common.settings import read_task
+from ccsd.pictures.contours import contour_strip
+from ccsd.server.devices import read_device
 from ccsd.studies.lists import select
 from ccsd.studies.study import Study, find_studies
 

@@ -7,14 +7,11 @@ import argparse
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from ccsd.method.task import BRATS
 from ccsd.common.errors import InputError
-from ccsd.export.bundle import export
-from ccsd.models.served import SHIPPED
 from ccsd.common.settings import read_task
+from ccsd.export.bundle import export
+from ccsd.method.task import BRATS
+from ccsd.models.served import SHIPPED
 
 
 def main() -> None:

@@ -12,8 +12,6 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 
 from hypothesis.errors import HypothesisWarning

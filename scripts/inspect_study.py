@@ -11,15 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from ccsd.common.errors import InputError
-from ccsd.pictures.sheet import Row, contact_sheet
-from ccsd.studies import names
-from ccsd.studies.guess import BRAIN
+from ccsd.imaging import filenames
 from ccsd.imaging.sources import LeftOut, Source
-from ccsd.studies.study import Study, survey
 from ccsd.imaging.volumes import read_source
+from ccsd.pictures.sheet import Row, contact_sheet
+from ccsd.studies.guess import BRAIN
+from ccsd.studies.study import Study, survey
 
 LISTED = 20  # studies that are shown in full where there are more, unless --all
 
@@ -93,7 +91,7 @@ def how_to_ask(studies: Sequence[Study], url: str) -> list[str]:
     lines = ["", f"server: {url}  (studies, viewer, model: {url}/ccsd/  API: {url}/)"]
     files = [s.path for study in studies for s in study.sources.values() if s.series is None]
     if files:
-        image = names.strip_extension(files[0].name)
+        image = filenames.strip_extension(files[0].name)
         lines += [
             "segment the first study once the server is up:",
             f"  curl -X POST '{url}/infer/ccsd?image={image}&output=image' -o mask.nii.gz",
@@ -122,7 +120,7 @@ def _left(left: LeftOut) -> dict[str, str]:
 
 
 def _id(source: Source) -> str:
-    return source.uid or names.strip_extension(source.path.name)
+    return source.uid or filenames.strip_extension(source.path.name)
 
 
 def _arguments() -> argparse.Namespace:

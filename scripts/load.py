@@ -12,14 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 
 import requests
 
-from ccsd.experiments.benchmarks.load import TRAINING, Plan, Seen, load, resident_gib
 from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
+from ccsd.experiments.benchmarks.load import TRAINING, Plan, Seen, load, resident_gib
 from ccsd.models.served import SHIPPED
 from tests.e2e.conftest import start_server
 

@@ -7,12 +7,10 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from ccsd.common.settings import read_task
 from ccsd.demo.organ import make_organ
 from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
 from ccsd.demo.tumour import TumourConfig
-from ccsd.common.settings import read_task
 
 
 def main() -> None:

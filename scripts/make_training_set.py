@@ -14,22 +14,19 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from ccsd.method.task import BRATS
-from ccsd.experiments.synthesis.statistics import compare, statistics_of
-from ccsd.experiments.synthesis.study import make_study
 from ccsd.common.errors import InputError
 from ccsd.demo.phantom import Phantom, write_phantom
-from ccsd.pictures.overlay import COLOURS
+from ccsd.experiments.synthesis.statistics import compare, statistics_of
+from ccsd.experiments.synthesis.study import make_study
+from ccsd.imaging.volumes import read_volume
+from ccsd.method.task import BRATS, COLOURS
 from ccsd.studies.labels import read_label
 from ccsd.studies.study import find_studies
-from ccsd.imaging.volumes import read_volume
 
 
 def main() -> None:

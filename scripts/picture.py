@@ -7,15 +7,12 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from ccsd.method.task import BRATS
 from ccsd.common.errors import InputError
-from ccsd.pictures.overlay import overlay
 from ccsd.common.settings import read_task
+from ccsd.method.task import BRATS
+from ccsd.pictures.overlay import overlay
 from ccsd.studies.labels import read_label
-from ccsd.studies.study import study_of
-from ccsd.imaging.volumes import read_asked
+from ccsd.studies.study import read_asked, study_of
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ done
 
 ensure_environment requirements.txt requirements-nodeps.txt
 export PATH="$VENV/bin:$PATH"
-export PYTHONPATH="$REPOSITORY${PYTHONPATH:+:$PYTHONPATH}"  # MONAI Label's training process needs it set
+export PYTHONPATH="$REPOSITORY/lib${PYTHONPATH:+:$PYTHONPATH}"  # MONAI Label's training process needs it set
 . "$REPOSITORY/scripts/memory.sh"
 export MONAI_LABEL_TRACKING_ENABLED="${MONAI_LABEL_TRACKING_ENABLED:-false}"
 

@@ -23,7 +23,7 @@ python scripts/audit.py >"$VENV/.audit.log" 2>&1 &  # it waits for an answer whi
 audit=$!
 ruff check
 ruff format --check
-mypy lib apps scripts
+mypy lib/ccsd apps scripts
 wait "$audit" || { cat "$VENV/.audit.log"; exit 1; }
 cat "$VENV/.audit.log"
 

@@ -14,22 +14,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import torch
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ccsd.method.task import BRATS, Task
 from ccsd.common.errors import InputError
 from ccsd.common.files import replacing
+from ccsd.common.settings import read_task
+from ccsd.common.tensor_files import save_tensors
+from ccsd.method.task import BRATS, Task
 from ccsd.models import checkpoint
 from ccsd.models.checkpoint import Checkpoint
-from ccsd.common.settings import read_task
 from ccsd.studies.lists import select
 from ccsd.studies.study import find_studies
-from ccsd.common.tensor_files import save_tensors
 from ccsd.training.cache import load_cases
 from ccsd.training.cases import Case, Sample
 from ccsd.training.folders import DataFolder, crop_weights

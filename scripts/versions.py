@@ -9,17 +9,16 @@ import sys
 from pathlib import Path
 from statistics import fmean
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
+from ccsd.common.errors import InputError
+from ccsd.common.settings import read_task
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS, Task
-from ccsd.common.errors import InputError
 from ccsd.models.compare import compare
 from ccsd.models.expected import why_none
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Version, Versions
-from ccsd.common.settings import read_task
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:

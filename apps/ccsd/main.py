@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
-
-# MONAI Label puts only the app's folder on sys.path, and its start script the folder that its environment is in; `lib`
-# is in this repository's root.
-ROOT = str(Path(__file__).resolve().parents[2])
-if sys.path[0] != ROOT:
-    sys.path.insert(0, ROOT)
 
 from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
@@ -28,21 +21,21 @@ from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.async_tasks.task import AsyncTask
 
 from ccsd import VERSION
-from ccsd.method.task import Task
-from ccsd.server.configs.ccsd import CCSD, DISAGREEMENT
-from ccsd.server.datastores.dicomweb import connect
-from ccsd.server.datastores.local import StudyDatastore
-from ccsd.server.datastores.uploads import StudySessions, unpacked
 from ccsd.common.files import remove_leftovers, remove_scratch
-from ccsd.server.infers.images import resolve_image
-from ccsd.server.infers.request import named_images
 from ccsd.common.settings import read_switch
-from ccsd.server.trainers.own_process import own_process
+from ccsd.method.task import Task
 from ccsd.server.api.errors import install_error_handlers
 from ccsd.server.api.limits import USUAL, read_limit
 from ccsd.server.api.origins import read_origins
 from ccsd.server.api.server import install_routes
 from ccsd.server.api.training import under_way
+from ccsd.server.configs.ccsd import CCSD, DISAGREEMENT
+from ccsd.server.datastores.dicomweb import connect
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.uploads import StudySessions, unpacked
+from ccsd.server.infers.images import resolve_image
+from ccsd.server.infers.request import named_images
+from ccsd.server.trainers.own_process import own_process
 
 logger = logging.getLogger(__name__)
 

@@ -12,19 +12,19 @@ import pydicom
 import pytest
 import requests
 
-from ccsd.method.task import BRATS
-from ccsd.imaging.seg_read import read_seg
-from ccsd.imaging.seg_write import Author, make_seg
 from ccsd.demo.phantom import Phantom, write_phantom
-from ccsd.models.served import SHIPPED
 from ccsd.imaging.dicom_volume import read_series
 from ccsd.imaging.grid import Grid
+from ccsd.imaging.seg_read import read_seg
+from ccsd.imaging.seg_write import Author, make_seg
 from ccsd.imaging.volumes import write_volume
-from tests.dicom_seg.test_round_trip import edited, read_by_dcmqi, read_by_highdicom, some_mask, stored
+from ccsd.method.task import BRATS
+from ccsd.models.served import SHIPPED
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.orthanc import Orthanc, start_orthanc
 from tests.e2e.test_dicomweb import SERIES
 from tests.e2e.test_server import read_mask
+from tests.imaging.seg.test_round_trip import edited, read_by_dcmqi, read_by_highdicom, some_mask, stored
 from tests.studies.dicom_files import Made, write_series
 
 STUDY = "1.2.826.0.7"

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, Response
 from scipy import ndimage
 
-from ccsd.method.task import BRATS
 from ccsd.demo.phantom import Phantom
+from ccsd.method.task import BRATS
 from ccsd.models.served import SHIPPED
 from tests.e2e.browser import keep_picture, open_chromium, stay_local
 from tests.e2e.conftest import Server, start_server

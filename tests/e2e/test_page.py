@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ccsd.method.network import PRESETS
-from ccsd.method.task import BRATS
 from ccsd.demo.phantom import Phantom, write_phantom
-from ccsd.pictures.overlay import COLOURS
-from ccsd.pictures.planes import to_ras, upright
+from ccsd.imaging.volumes import write_volume
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS, COLOURS
 from ccsd.models import checkpoint
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Versions
-from ccsd.imaging.volumes import write_volume
+from ccsd.pictures.planes import to_ras, upright
 from tests.conftest import REPOSITORY
 from tests.e2e.browser import keep_picture, open_chromium, stay_local
 from tests.e2e.conftest import Server, start_server, wait_until

@@ -17,10 +17,10 @@ import pytest
 import requests
 from monailabel.client import MONAILabelClient
 
-from ccsd.method import subsets
-from ccsd.method.task import BRATS
 from ccsd.demo.phantom import Phantom
 from ccsd.imaging.volumes import read_grid, write_volume
+from ccsd.method import subsets
+from ccsd.method.task import BRATS
 from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server, start_server
 

@@ -14,9 +14,9 @@ import nrrd
 import numpy as np
 import pytest
 
-from ccsd.method.task import BRATS
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.imaging.volumes import Grid, read_grid, read_volume, write_volume
+from ccsd.method.task import BRATS
 from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.slicer import Cell, ComboBox, Slicer, load_module, segment_names

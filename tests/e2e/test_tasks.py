@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ccsd.method.task import Task
+from ccsd.common.settings import read_task
 from ccsd.demo.organ import make_organ
 from ccsd.demo.phantom import write_phantom
-from ccsd.common.settings import read_task
+from ccsd.method.task import Task
 from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server, start_server
 

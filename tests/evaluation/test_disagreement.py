@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ccsd.method.network import PRESETS, CCSDNetwork, Features
-from ccsd.method.task import BRATS
 from ccsd.inference.disagreement import subset_disagreement
 from ccsd.inference.predict import WindowConfig
+from ccsd.method.network import PRESETS, CCSDNetwork, Features
+from ccsd.method.task import BRATS
 from ccsd.models.checkpoint import untrained
 
 WINDOW = WindowConfig(edge=None)

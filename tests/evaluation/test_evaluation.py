@@ -9,17 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from ccsd.common.errors import InputError
+from ccsd.demo.phantom import Phantom, PhantomConfig, make_phantom, write_phantom
+from ccsd.evaluation import lattice as subsets15
+from ccsd.evaluation.lattice import Measured, dice_by_subset, mean_over, measure, read_labelled, table
+from ccsd.evaluation.metrics import HD95_ONE_EMPTY
+from ccsd.inference.predict import WindowConfig, predict
 from ccsd.method import subsets
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
-from ccsd.common.errors import InputError
-from ccsd.evaluation import lattice as subsets15
-from ccsd.evaluation.metrics import HD95_ONE_EMPTY
-from ccsd.inference.predict import WindowConfig, predict
-from ccsd.evaluation.lattice import Measured, dice_by_subset, mean_over, measure, read_labelled, table
-from ccsd.demo.phantom import Phantom, PhantomConfig, make_phantom, write_phantom
-from ccsd.preprocessing.prepare import prepare_label
 from ccsd.models import checkpoint
+from ccsd.preprocessing.prepare import prepare_label
 from ccsd.studies.study import find_studies
 
 NETWORK = checkpoint.untrained(BRATS, PRESETS["tiny"]).network

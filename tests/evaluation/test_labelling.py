@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccsd.method.task import BRATS
 from ccsd.common.errors import InputError
 from ccsd.inference.label_map import label_map
+from ccsd.method.task import BRATS
 
 
 def probabilities(label: torch.Tensor) -> torch.Tensor:

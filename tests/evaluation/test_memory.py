@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccsd.method.network import PRESETS, CCSDNetwork, Features
-from ccsd.method.task import BRATS
 from ccsd.inference.feature_cache import FeatureMemory, digest, joined, size_of
 from ccsd.inference.predict import WindowConfig, predict
+from ccsd.method.network import PRESETS, CCSDNetwork, Features
+from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
 
 NETWORK = checkpoint.untrained(BRATS, PRESETS["tiny"]).network

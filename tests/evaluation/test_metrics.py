@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.metrics import compute_dice, compute_hausdorff_distance
 
-from ccsd.method.task import BRATS, Task
 from ccsd.evaluation.metrics import HD95_ONE_EMPTY, apply_et_rule, crop_to_union, dice, hd95
+from ccsd.method.task import BRATS, Task
 
 EMPTY = torch.zeros(1, 8, 8, 8, dtype=torch.bool)
 MM = (1.0, 1.0, 1.0)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ccsd.method import subsets
-from ccsd.method.task import BRATS, Task
+from ccsd.evaluation.markdown import as_markdown
 from ccsd.evaluation.report import render
 from ccsd.evaluation.summary import DEFINITIONS, Row, summarise
-from ccsd.evaluation.markdown import as_markdown
+from ccsd.method import subsets
+from ccsd.method.task import BRATS, Task
 
 ONE = Task("one", ("ct",), {"a<b": 1}, {"a<b": (1,)}, {"a<b": 1})
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ccsd.method.network import PRESETS
-from ccsd.method.task import BRATS, Task
 from ccsd.common.errors import InputError
+from ccsd.common.settings import read_task
 from ccsd.demo.organ import make_organ
 from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS, Task
 from ccsd.models import checkpoint
-from ccsd.common.settings import read_task
 from scripts.evaluate import main
 from tests.conftest import REPOSITORY
 

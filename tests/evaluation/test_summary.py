@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccsd.evaluation.summary import Row, aurc, summarise, worsening, worsening_steps
 from ccsd.method import subsets
 from ccsd.method.task import BRATS
-from ccsd.evaluation.summary import Row, aurc, summarise, worsening, worsening_steps
 
 DICE = st.floats(0, 1)
 LATTICE = st.fixed_dictionaries({s: DICE for s in subsets.lattice(0b1111)})

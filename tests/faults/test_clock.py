@@ -12,20 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.imaging.volumes import Volume, read_volume, write_volume
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
-from ccsd.server.datastores.local import StudyDatastore
-from ccsd.server.datastores.uploads import StudySessions
-from ccsd.demo.phantom import Phantom, write_phantom
-from ccsd.preprocessing.common_space_cache import cached_common_space
 from ccsd.models import checkpoint
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Versions
+from ccsd.preprocessing.common_space_cache import cached_common_space
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.uploads import StudySessions
 from ccsd.studies.study import study_of
-from ccsd.imaging.volumes import Volume, read_volume, write_volume
 from ccsd.training.cache import cached_file
+from tests.server.trainers.clinics import Clinic
 from tests.studies.dicom_files import Made, some_data, write_series
-from tests.trainers.clinics import Clinic
 
 DAY = 86400.0
 JUMPS = {"back": -400 * DAY, "forward": 400 * DAY}

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import requests
 
-from ccsd.server.datastores.connection import Impatient
 from ccsd.imaging.dicom_volume import read_series
+from ccsd.server.datastores.connection import Impatient
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.orthanc import Orthanc, start_orthanc
 from tests.faults.bad_store import BadStore, running

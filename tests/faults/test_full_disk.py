@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import requests
 
-from ccsd.method.network import PRESETS
-from ccsd.method.task import BRATS
 from ccsd.common.errors import is_full
 from ccsd.demo.phantom import Phantom, write_phantom
-from ccsd.preprocessing.common_space_cache import cached_common_space
+from ccsd.imaging.volumes import Volume
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Versions
-from ccsd.imaging.volumes import Volume
+from ccsd.preprocessing.common_space_cache import cached_common_space
 from tests.e2e.conftest import Server, start_server
 from tests.faults.small_disk import full, small_disk
 from tests.faults.test_bad_images import is_sentence

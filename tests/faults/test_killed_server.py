@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 import requests
 
-from ccsd.method.task import BRATS
-from ccsd.server.datastores.local import StudyDatastore
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.imaging.volumes import Grid, read_volume, write_volume
+from ccsd.method.task import BRATS
+from ccsd.server.datastores.local import StudyDatastore
 from tests.e2e.conftest import Server, start_server
 
 MOMENTS = 3

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 
+from ccsd.common.errors import InputError
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
-from ccsd.common.errors import InputError
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Versions
 from tests.conftest import REPOSITORY

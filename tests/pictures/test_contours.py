@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ccsd.imaging.volumes import Grid
 from ccsd.method.task import BRATS
 from ccsd.pictures.contours import COLOURS, REFERENCE, ZOOM, contour_strip
-from ccsd.imaging.volumes import Grid
 
 
 def grid(*signs: int) -> Grid:

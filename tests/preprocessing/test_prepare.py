@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccsd.preprocessing.prepare import prepare, prepare_label, z_score
 from ccsd.imaging.volumes import Grid, Volume
+from ccsd.preprocessing.prepare import prepare, prepare_label, z_score
 
 MODALITIES = ("t1", "t1ce", "t2", "flair")
 ORIENTATIONS = st.permutations(range(3)).flatmap(

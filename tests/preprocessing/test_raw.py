@@ -9,18 +9,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from ccsd.common.errors import GridMismatchError, InputError
+from ccsd.demo.phantom import Phantom
+from ccsd.evaluation.lattice import measure, read_labelled
+from ccsd.imaging.volumes import Grid, Volume, write_volume
+from ccsd.inference.predict import WindowConfig
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
-from ccsd.common.errors import GridMismatchError, InputError
-from ccsd.inference.predict import WindowConfig
-from ccsd.evaluation.lattice import measure, read_labelled
-from ccsd.demo.phantom import Phantom
+from ccsd.models import checkpoint
 from ccsd.preprocessing.brain import extract_brain
 from ccsd.preprocessing.common_space import RawResult, asking, reference_of, to_common_space
 from ccsd.preprocessing.common_space_cache import cached_common_space, content_hash
-from ccsd.models import checkpoint
 from ccsd.studies.study import find_studies
-from ccsd.imaging.volumes import Grid, Volume, write_volume
 from ccsd.training.cases import load_case
 from tests.preprocessing.conftest import Head, moved_by, sampled, thick_grid
 

@@ -13,8 +13,8 @@ import nrrd
 import numpy as np
 from numpy.typing import NDArray
 
-from ccsd.method.task import BRATS
 from ccsd.imaging.grid import Grid
+from ccsd.method.task import BRATS
 from ccsd.studies.labels import Drawn, read_drawn
 
 AFFINE = np.array([[-1.0, 0, 0, 90], [0, -1.2, 0, 126], [0, 0, 2.0, -72], [0, 0, 0, 1]])  # LPS, as BraTS has it

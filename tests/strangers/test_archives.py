@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ccsd.server.datastores import members, uploads
 from ccsd.common.errors import InputError
+from ccsd.server.datastores import members, uploads
 from ccsd.studies.study import study_of
 from tests.strangers.archives import MADE, tarred, zipped
 from tests.strangers.formats import nifti

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from ccsd.imaging.volumes import Volume
 from ccsd.method.task import BRATS
 from ccsd.preprocessing.background import with_zero_background
-from ccsd.preprocessing.prepare import prepare
 from ccsd.preprocessing.common_space import Mode, to_common_space
-from ccsd.imaging.volumes import Volume
+from ccsd.preprocessing.prepare import prepare
 from tests.strangers.heads import Image, brain, grid, head, volume
 
 PLAIN = brain()

@@ -21,14 +21,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ccsd.method.task import BRATS
-from ccsd.server.datastores.uploads import unpacked
 from ccsd.common.errors import InputError
-from ccsd.preprocessing.prepare import Prepared, prepare
+from ccsd.imaging.volumes import Volume, read_sources
+from ccsd.method.task import BRATS
 from ccsd.preprocessing.common_space import to_common_space
+from ccsd.preprocessing.prepare import Prepared, prepare
+from ccsd.server.datastores.uploads import unpacked
 from ccsd.studies.labels import read_label
 from ccsd.studies.study import Study, study_of
-from ccsd.imaging.volumes import Volume, read_sources
 from tests.strangers.archives import MADE
 from tests.strangers.formats import FORMS, nifti, packed, put
 from tests.strangers.placements import PLACEMENTS, Placement, turned

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import pytest
 
-from ccsd.studies.tags import Tags, guess_tags
+from ccsd.imaging.tags import Tags
+from ccsd.studies.tags import guess_tags
 from ccsd.studies.words import guess_words
 
 BEFORE = """

@@ -18,12 +18,12 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from ccsd.method.task import BRATS
+from ccsd.common.errors import InputError
 from ccsd.imaging.seg_read import read_seg
 from ccsd.imaging.seg_write import Author, make_seg
-from ccsd.common.errors import InputError
-from ccsd.studies.study import Study, study_of, survey
-from ccsd.imaging.volumes import Volume, read_asked, read_source, source_grid
+from ccsd.imaging.volumes import Volume, read_source, source_grid
+from ccsd.method.task import BRATS
+from ccsd.studies.study import Study, read_asked, study_of, survey
 from tests.strangers import dicom as made_as
 from tests.strangers.dicom import Enhanced, Frame, edited, write_enhanced
 from tests.studies.dicom_files import Made, some_data, write_series

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from ccsd.common.errors import InputError
+from ccsd.imaging import filenames
+from ccsd.imaging.volumes import read_grid, read_source, read_stack_grid, read_volume
 from ccsd.method.task import BRATS
 from ccsd.server.datastores.local import StudyDatastore
-from ccsd.common.errors import InputError
-from ccsd.studies import names
 from ccsd.studies.study import study_of, survey
-from ccsd.imaging.volumes import read_grid, read_source, read_stack_grid, read_volume
 from tests.strangers.formats import FORMS, by_itk, nifti, pair, put
 
 TURNED = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.2, -0.1, 0.3) @ np.diag([0.9, 1.1, 3.0]), [5, -7, 11])
@@ -238,7 +238,7 @@ def test_who_downloads_an_image_gets_one_file_that_itk_reads_by_its_name(tmp_pat
     store = StudyDatastore(str(tmp_path), BRATS)
     assert store.list_images() == ["p_flair"]
     info = store.get_image_info("p_flair")
-    assert info["name"].lower().endswith(names.extension(info["path"]).lower())
+    assert info["name"].lower().endswith(filenames.extension(info["path"]).lower())
     image = SimpleITK.ReadImage(info["path"])
     assert np.array_equal(SimpleITK.GetArrayFromImage(image).transpose(2, 1, 0), DATA)
     assert np.allclose(image.GetOrigin(), TURNED[:3, 3] * [-1, -1, 1], atol=1e-4)

@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ccsd.method.task import BRATS, ENHANCING, NECROTIC, OEDEMA
-from ccsd.server.datastores.local import StudyDatastore
 from ccsd.common.errors import GridMismatchError, InputError
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.imaging.grid import Grid
-from ccsd.studies.labels import EMPTY
 from ccsd.imaging.segment_names import value_of_name
-from ccsd.studies.study import find_studies
 from ccsd.imaging.volumes import read_volume
+from ccsd.method.task import BRATS, ENHANCING, NECROTIC, OEDEMA
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.studies.labels import EMPTY
+from ccsd.studies.study import find_studies
 from ccsd.training.cases import load_case
 from tests.strangers.labels import (
     GRID,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ccsd.common.errors import InputError
-from ccsd.preprocessing.background import with_zero_background
 from ccsd.imaging.volumes import read_volume, write_volume
+from ccsd.preprocessing.background import with_zero_background
 from tests.strangers.heads import Image, brain, grid, head
 
 MIDDLE = (48, 56, 15)

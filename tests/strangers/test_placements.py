@@ -13,16 +13,16 @@ import SimpleITK
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ccsd.method.network import PRESETS
-from ccsd.method.task import BRATS
-from ccsd.server.datastores.local import StudyDatastore
-from ccsd.server.datastores.uploads import unpacked
 from ccsd.common.errors import GridMismatchError
-from ccsd.server.infers.ccsd import CCSDInferTask
-from ccsd.models.served import ServedModel
 from ccsd.imaging.nifti import PLACE_FIELDS
 from ccsd.imaging.nrrd import write_nrrd
 from ccsd.imaging.volumes import read_grid, shown_grid, write_volume
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.models.served import ServedModel
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.uploads import unpacked
+from ccsd.server.infers.ccsd import CCSDInferTask
 from tests.strangers.formats import FORMS
 from tests.strangers.placements import PLACEMENTS, SHAPE, Placement
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from ccsd.common.errors import InputError, UnalignedError
+from ccsd.imaging.volumes import Grid, Volume
 from ccsd.preprocessing.brain import is_stripped
 from ccsd.preprocessing.common_space import RawResult, asking, reference_of, to_common_space
 from ccsd.preprocessing.register import register_rigid
 from ccsd.preprocessing.template import template
-from ccsd.imaging.volumes import Grid, Volume
 from tests.strangers.heads import brain, head, volume
 
 MIDDLE = slice(11, 19)

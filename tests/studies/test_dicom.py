@@ -14,8 +14,8 @@ import SimpleITK
 from ccsd.common.errors import InputError
 from ccsd.imaging.dicom import group_series, is_dicom_file
 from ccsd.imaging.dicom_volume import read_series
-from ccsd.studies.study import study_of, survey
-from ccsd.imaging.volumes import read_asked, read_sources
+from ccsd.imaging.volumes import read_sources
+from ccsd.studies.study import read_asked, study_of, survey
 from tests.conftest import REPOSITORY, SHARED_DATA
 from tests.studies.dicom_files import Made, some_data, write_series
 

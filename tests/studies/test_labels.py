@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from ccsd.method.task import BRATS, ENHANCING, NECROTIC, OEDEMA
 from ccsd.common.errors import InputError
 from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
+from ccsd.method.task import BRATS, ENHANCING, NECROTIC, OEDEMA
 from ccsd.studies.labels import read_label
 from ccsd.studies.study import Study, find_studies
 from ccsd.training.cases import load_case

@@ -15,18 +15,19 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ccsd.common.errors import InputError
-from ccsd.studies import names
+from ccsd.imaging import filenames
+from ccsd.imaging.grid import Grid
+from ccsd.imaging.sources import Source
+from ccsd.imaging.tags import Tags
+from ccsd.imaging.volumes import read_grid, read_stack_grid, read_volume
 from ccsd.studies.candidates import Candidate
 from ccsd.studies.choice import choose, name_sources, told
-from ccsd.imaging.grid import Grid
 from ccsd.studies.grouping import bundle
 from ccsd.studies.guess import BRAIN
 from ccsd.studies.sidecar import read_sidecar
-from ccsd.imaging.sources import Source
 from ccsd.studies.study import Study, study_of, survey
-from ccsd.studies.tags import Tags, check_name, guess_tags
+from ccsd.studies.tags import check_name, guess_tags
 from ccsd.studies.vocabulary import REFUSALS
-from ccsd.imaging.volumes import read_grid, read_stack_grid, read_volume
 from ccsd.studies.words import case_part, guess_words, protocol_part
 
 ON_DISK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -193,7 +194,7 @@ def test_in_a_folder_of_any_names_each_image_is_used_once_or_left_out_with_a_rea
 ) -> None:
     folder = tmp_path_factory.mktemp("studies")
     for file in files:
-        (folder / file).write_bytes(BYTES[file[len(names.strip_extension(file)) :]])
+        (folder / file).write_bytes(BYTES[file[len(filenames.strip_extension(file)) :]])
     studies = survey(folder)
     left = [(o.name, o.reason) for s in studies for o in (*s.unknown, *s.refused, *s.spare)]
     labels = [s.label.name for s in studies if s.label]

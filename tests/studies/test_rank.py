@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ccsd.studies.candidates import Candidate
 from ccsd.imaging.grid import Grid
+from ccsd.imaging.sources import Source
+from ccsd.imaging.tags import Tags
+from ccsd.studies.candidates import Candidate
 from ccsd.studies.guess import Guess
 from ccsd.studies.rank import best
-from ccsd.imaging.sources import Source
-from ccsd.studies.tags import Tags
 
 
 def candidate(name: str, spacing: tuple[float, float, float], shape: tuple[int, int, int], **tags: object) -> Candidate:

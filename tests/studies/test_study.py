@@ -11,8 +11,7 @@ import pytest
 
 from ccsd.common.errors import InputError, NotFoundError
 from ccsd.studies import scan
-from ccsd.studies.study import Study, find_studies, study_of, survey
-from ccsd.imaging.volumes import read_asked
+from ccsd.studies.study import Study, find_studies, read_asked, study_of, survey
 
 
 @pytest.mark.parametrize("asked", ["t1", "t1ce", "t2", "flair"])

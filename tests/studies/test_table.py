@@ -6,11 +6,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from ccsd.imaging.sources import Source
+from ccsd.imaging.tags import Tags
 from ccsd.studies.candidates import Candidate
 from ccsd.studies.choice import told
-from ccsd.imaging.sources import Source
 from ccsd.studies.study import survey
-from ccsd.studies.tags import Tags, guess_tags
+from ccsd.studies.tags import guess_tags
 from ccsd.studies.words import protocol_part
 from tests.studies.foreign_names import FOREIGN
 from tests.studies.real_names import NAMES

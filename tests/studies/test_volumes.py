@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from ccsd.method.task import BRATS
 from ccsd.common.errors import GridMismatchError, InputError
 from ccsd.demo.phantom import Phantom
-from ccsd.studies.labels import normalise_label, read_label
 from ccsd.imaging.sources import Source
 from ccsd.imaging.volumes import Grid, read_grid, read_source, read_stack_grid, read_volume, write_volume
+from ccsd.method.task import BRATS
+from ccsd.studies.labels import normalise_label, read_label
 
 
 def save(path: Path, data: np.ndarray, affine: np.ndarray | None = None) -> Path:

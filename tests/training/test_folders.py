@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccsd.method.task import BRATS
 from ccsd.common.errors import InputError
 from ccsd.evaluation.lattice import read_labelled
+from ccsd.method.task import BRATS
 from ccsd.studies.study import find_studies
 from ccsd.training.cases import load_case
 from ccsd.training.folders import DataFolder, crop_weights

@@ -125,7 +125,7 @@ def test_gradients_of_two_processes_equal_those_of_one(tmp_path: Path) -> None:
     """Two processes with a study each against one process with both: `tests/training/gradients.py`."""
     script = str(Path(__file__).with_name("gradients.py"))
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "lib"), "OMP_NUM_THREADS": "1"}
     for extra, out in ((launcher, "two.pt"), ((), "one.pt")):
         subprocess.run([sys.executable, *extra, script, str(tmp_path / out)], check=True, env=environment, timeout=240)
     one, two = (torch.load(tmp_path / f"{n}.pt", weights_only=True) for n in ("one", "two"))

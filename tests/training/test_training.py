@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from ccsd.common.errors import InputError
 from ccsd.method import subsets
 from ccsd.method.losses import LossConfig
 from ccsd.method.network import PRESETS, CCSDNetwork
 from ccsd.method.task import BRATS
-from ccsd.common.errors import InputError
 from ccsd.models import checkpoint
 from ccsd.studies.study import study_of
 from ccsd.training.cases import Case, _aimed_at, batches, crop, load_case

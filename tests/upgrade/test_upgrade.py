@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from ccsd.imaging.volumes import read_grid
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
-from ccsd.imaging.volumes import read_grid
 from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.test_server import read_mask

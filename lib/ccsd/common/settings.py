@@ -9,8 +9,8 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ccsd.method.task import Task
 from ccsd.common.errors import InputError, NotFoundError
+from ccsd.method.task import Task
 
 T = TypeVar("T")
 

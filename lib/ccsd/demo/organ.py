@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ccsd.method.task import Task
 from ccsd.demo.anatomy import Array, smooth_noise
 from ccsd.demo.phantom import Phantom
 from ccsd.imaging.volumes import Grid
+from ccsd.method.task import Task
 
 BACKGROUND = 300.0
 NOISE = 25.0

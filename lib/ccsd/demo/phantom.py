@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ccsd.method.task import BRATS, ENHANCING, NECROTIC, OEDEMA
 from ccsd.demo.anatomy import Anatomy, Array, make_anatomy, smooth_noise
 from ccsd.demo.tumour import TumourConfig, grow
 from ccsd.imaging.volumes import Grid, write_volume
+from ccsd.method.task import BRATS, ENHANCING, NECROTIC, OEDEMA
 
 # Mean intensity per contrast of CSF, grey matter, white matter, then oedema, core, enhancing tumour. Ordered as in the
 # BraTS studies: T1 white > grey > CSF; T2 the reverse; FLAIR with dark CSF and bright oedema; T1ce with a bright rim.

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ccsd.method.task import ENHANCING, NECROTIC, OEDEMA
 from ccsd.demo.anatomy import Anatomy, Array, smooth_noise
+from ccsd.method.task import ENHANCING, NECROTIC, OEDEMA
 
 
 @dataclass(frozen=True)

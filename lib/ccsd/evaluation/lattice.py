@@ -12,20 +12,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ccsd.common.errors import InputError
+from ccsd.evaluation.metrics import apply_et_rule, dice, hd95
+from ccsd.evaluation.summary import Row
+from ccsd.imaging.lattice import lies_on
+from ccsd.imaging.volumes import Grid, Volume
+from ccsd.inference.label_map import SPECKS, label_map
+from ccsd.inference.predict import WindowConfig, predict
 from ccsd.method import subsets
 from ccsd.method.network import CCSDNetwork
 from ccsd.method.task import Task
-from ccsd.common.errors import InputError
-from ccsd.inference.label_map import SPECKS, label_map
-from ccsd.evaluation.metrics import apply_et_rule, dice, hd95
-from ccsd.inference.predict import WindowConfig, predict
-from ccsd.evaluation.summary import Row
-from ccsd.preprocessing.prepare import Prepared, prepare
 from ccsd.preprocessing.common_space import RawResult, to_common_space
+from ccsd.preprocessing.prepare import Prepared, prepare
 from ccsd.studies.labels import label_grid, read_drawn
-from ccsd.imaging.lattice import lies_on
-from ccsd.studies.study import Study
-from ccsd.imaging.volumes import Grid, Volume, read_asked
+from ccsd.studies.study import Study, read_asked
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ccsd.method.task import Task
 from ccsd.evaluation.summary import DEFINITIONS
+from ccsd.method.task import Task
 
 TITLES = {
     "average": "average Dice",

@@ -10,9 +10,9 @@ from typing import Any
 
 from PIL import Image
 
-from ccsd.method.task import Task
-from ccsd.evaluation.summary import DEFINITIONS
 from ccsd.evaluation.markdown import averages, figures, number
+from ccsd.evaluation.summary import DEFINITIONS
+from ccsd.method.task import Task
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24;

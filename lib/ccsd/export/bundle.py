@@ -16,16 +16,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from ccsd.method.task import Task
 from ccsd.common.errors import InputError
-from ccsd.models import checkpoint
 from ccsd.export import onnx_file
+from ccsd.method.task import Task
+from ccsd.models import checkpoint
 from ccsd.models.checkpoint import Checkpoint
 
-ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(__file__).resolve().parents[1]
 CODE = (
-    *("__init__.py", "errors.py", "files.py", "tensor_files.py", "ccsd", "bundle"),
-    *("evaluation/__init__.py", "evaluation/labelling.py", "publishing/__init__.py", "publishing/checkpoint.py"),
+    *("__init__.py", "method", "common/__init__.py", "common/errors.py", "common/files.py", "common/tensor_files.py"),
+    *("inference/__init__.py", "inference/label_map.py", "models/__init__.py", "models/checkpoint.py"),
+    *("export/__init__.py", "export/bundle_data.py", "export/bundle_training.py"),
 )
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 
@@ -47,13 +48,13 @@ def export(weights: Path, out: Path, task: Task, *, card: str, onnx: bool = Fals
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".bundle-") as temporary:
         folder = Path(temporary) / out.name
         for name in CODE:
-            _copy(ROOT / "lib" / name, folder / "lib" / name)
+            _copy(PACKAGE / name, folder / "ccsd" / name)
         for name in ("configs", "models", "docs"):
             (folder / name).mkdir()
         _write_json(folder / "configs" / "metadata.json", metadata(model))
         values = {"TASK": task.as_dict(), "TASK MODALITIES": list(task.modalities)}
         values["NETWORK"] = asdict(model.network.config)
-        for template in sorted((ROOT / "configs" / "bundle").glob("*.json")):
+        for template in sorted(Path(__file__).with_name("templates").glob("*.json")):
             _write_json(folder / "configs" / template.name, _filled(json.loads(template.read_text()), values))
         shutil.copyfile(weights, folder / "models" / "model.pt")
         if onnx:

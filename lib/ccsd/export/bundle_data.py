@@ -10,9 +10,9 @@ import torch
 from monai.utils import convert_to_dst_type
 from torch import Tensor
 
-from ccsd.method.task import Task
 from ccsd.common.errors import InputError
 from ccsd.inference.label_map import label_map
+from ccsd.method.task import Task
 
 
 def list_studies(folder: str, modalities: Sequence[str], label: str | None = None) -> list[dict[str, Any]]:

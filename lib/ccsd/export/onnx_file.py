@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from ccsd.method.export import AnySubset
-from ccsd.method.network import CCSDNetwork
 from ccsd.common.errors import InputError
 from ccsd.common.files import replacing
+from ccsd.method.export import AnySubset
+from ccsd.method.network import CCSDNetwork
 
 MAX_WINDOWS = 64  # edges up to this many times the network's divisor
 

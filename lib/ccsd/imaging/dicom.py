@@ -11,7 +11,7 @@ from pathlib import Path
 from ccsd.common.errors import InputError
 from ccsd.imaging.dicom_header import KEYWORDS, Slice, read_slice, read_slices
 from ccsd.imaging.patient import Patient
-from ccsd.studies.tags import Tags
+from ccsd.imaging.tags import Tags
 
 __all__ = ["KEYWORDS", "Series", "Slice", "Unusable", "group_series", "is_dicom_file", "read_slice"]
 

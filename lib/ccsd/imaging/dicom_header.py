@@ -18,8 +18,7 @@ from pydicom.dataset import Dataset
 from ccsd.common.errors import InputError
 from ccsd.imaging import dicom_frames
 from ccsd.imaging.patient import Patient
-from ccsd.studies.sidecar import clock_seconds
-from ccsd.studies.tags import Tags
+from ccsd.imaging.tags import Tags, clock_seconds
 
 KEYWORDS = [
     *re.findall(

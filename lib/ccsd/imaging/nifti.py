@@ -18,8 +18,17 @@ from numpy.typing import NDArray
 
 from ccsd.common.errors import InputError
 from ccsd.common.files import scratch
-from ccsd.studies import names
-from ccsd.imaging.content import MAX_TRAILING, UNPACKING_FAILURES, Kind, beside, first_line, kind_of, read_declared, unpacked
+from ccsd.imaging import filenames
+from ccsd.imaging.content import (
+    MAX_TRAILING,
+    UNPACKING_FAILURES,
+    Kind,
+    beside,
+    first_line,
+    kind_of,
+    read_declared,
+    unpacked,
+)
 from ccsd.imaging.grid import Grid, checked_affine, checked_shape
 
 MAX_CHANNELS = 64
@@ -66,7 +75,7 @@ def nifti_values(path: Path, channel: int | None = None) -> NDArray[np.float32]:
         InputError: a damaged file, or one without its other part.
     """
     header, kind = _header(path)
-    voxels = beside(path, names.strip_extension(path.name), (".img", ".img.gz")) if kind in _IN_TWO else path
+    voxels = beside(path, filenames.strip_extension(path.name), (".img", ".img.gz")) if kind in _IN_TWO else path
     several = channel is not None and len(header.get_data_shape()) == 4
     try:
         declared = header.get_data_offset() + int(np.prod(header.get_data_shape())) * header.get_data_dtype().itemsize

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from pydicom.sr.coding import Code
 
-from ccsd.method.task import BRATS, ENHANCING, NECROTIC, OEDEMA, Task
-from ccsd.pictures.overlay import COLOURS
+from ccsd.method.task import BRATS, COLOURS, ENHANCING, NECROTIC, OEDEMA, Task
 
 ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Structure")  # CID 7150
 BRAIN = Code("12738006", "SCT", "Brain")

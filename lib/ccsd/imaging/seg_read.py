@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from ccsd.method.task import Task
-from ccsd.imaging.seg_codes import value_of
 from ccsd.common.errors import GridMismatchError, InputError
 from ccsd.imaging.dicom_volume import LPS_TO_RAS
 from ccsd.imaging.grid import Grid
+from ccsd.imaging.seg_codes import value_of
 from ccsd.imaging.segment_names import value_of_name
+from ccsd.method.task import Task
 
 logger = logging.getLogger(__name__)
 

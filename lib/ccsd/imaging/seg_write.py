@@ -19,10 +19,10 @@ from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 from skimage.color import rgb2lab
 
-from ccsd.method.task import Task
-from ccsd.imaging.seg_codes import ABNORMAL, Meaning, meanings
 from ccsd.common.errors import InputError
 from ccsd.imaging.dicom_volume import Layout, layout_of, slices_of
+from ccsd.imaging.seg_codes import ABNORMAL, Meaning, meanings
+from ccsd.method.task import Task
 
 MANUFACTURER = "CCSD for MONAI Label"
 SERIES_NUMBER = 9000  # behind the scanner's own

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -26,9 +25,6 @@ from ccsd.imaging.metaimage import meta_grid, meta_values
 from ccsd.imaging.nifti import nifti_grid, nifti_values, placed_header, shown_grid
 from ccsd.imaging.nrrd import nrrd_grid, nrrd_values
 from ccsd.imaging.sources import Source
-
-if TYPE_CHECKING:
-    from ccsd.studies.study import Study
 
 __all__ = [
     "GRID_TOLERANCE",
@@ -136,25 +132,6 @@ def read_sources(sources: Mapping[str, Source]) -> dict[str, Volume]:
     """
     with ThreadPoolExecutor(max_workers=max(1, len(sources))) as pool:
         return dict(zip(sources, pool.map(read_source, sources.values()), strict=True))
-
-
-def read_asked(study: Study, asked: Path) -> tuple[dict[str, Volume], str]:
-    """All images of a study, each on its own grid, and which of them is the asked one: its modality, or its name if it
-    is none of the modalities (its volume is then there too). For a folder: the first modality.
-
-    Raises:
-        InputError: an image that cannot be read.
-    """
-    volumes = read_sources(study.sources)
-    name = next((m for m, s in study.sources.items() if s.holds(asked)), None)
-    if name is not None:
-        return volumes, name
-    left_out = (*study.spare, *study.unknown, *study.refused)
-    source = next((o.source for o in left_out if o.source.holds(asked)), None)
-    if source is None and asked.is_dir():
-        return volumes, next(iter(volumes))
-    source = source or Source(asked)
-    return {**volumes, source.name: read_source(source)}, source.name
 
 
 def write_volume(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ccsd.inference.predict import WindowConfig, predict
 from ccsd.method import subsets
 from ccsd.method.network import CCSDNetwork
-from ccsd.inference.predict import WindowConfig, predict
 
 LEAST_ML = 1.0  # of tumour: where hardly any is found the disagreement is not blown up
 

@@ -7,8 +7,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ccsd.method.task import Task
 from ccsd.common.errors import InputError
+from ccsd.method.task import Task
 
 SPECKS = 0.1  # docs/training.md has the measurement
 TOUCHING = np.ones((3, 3, 3), dtype=bool)  # voxels that share a corner belong together

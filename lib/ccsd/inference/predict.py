@@ -11,10 +11,10 @@ import torch
 from monai.inferers import sliding_window_inference
 from torch import Tensor
 
-from ccsd.method.network import CCSDNetwork, Features
 from ccsd.common.errors import InputError
-from ccsd.inference.feature_cache import FeatureMemory, digest, joined, without_specific
 from ccsd.common.stopping import stop_here
+from ccsd.inference.feature_cache import FeatureMemory, digest, joined, without_specific
+from ccsd.method.network import CCSDNetwork, Features
 
 Precision = Literal["auto", "float32", "bfloat16"]
 MAX_SINGLE_WINDOW = 224  # voxels an edge; a brain at 1 mm is smaller, anything larger is cut into windows

@@ -168,3 +168,5 @@ BRATS = Task(
         Caution(("flair", "t2"), "no flair and no t2: the extent of oedema is an estimate"),
     ),
 )
+
+COLOURS = {1: (220, 60, 60), 2: (70, 190, 90), 3: (250, 220, 60)}  # core, oedema, enhancing

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from ccsd.method.network import CCSDNetwork, NetworkConfig
-from ccsd.method.task import Task
 from ccsd.common.errors import InputError
 from ccsd.common.files import replacing
 from ccsd.common.tensor_files import save_tensors
+from ccsd.method.network import CCSDNetwork, NetworkConfig
+from ccsd.method.task import Task
 
 UNTRAINED = "untrained"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ccsd.common.errors import InputError
 from ccsd.method import subsets
 from ccsd.method.task import Task
-from ccsd.common.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ccsd.common.errors import InputError
 from ccsd.method.network import NetworkConfig
 from ccsd.method.task import Task
-from ccsd.common.errors import InputError
 from ccsd.models import checkpoint
 from ccsd.models.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 
-SHIPPED = Path(__file__).resolve().parents[2] / "apps" / "ccsd" / "model" / "pretrained_ccsd.pt"
+SHIPPED = Path(__file__).resolve().parents[3] / "apps" / "ccsd" / "model" / "pretrained_ccsd.pt"
 
 
 @dataclass

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ccsd.method.network import CCSDNetwork
 from ccsd.common.errors import InputError, NotFoundError
 from ccsd.common.files import make_newest, remove_leftovers, replacing, temporary_beside
+from ccsd.method.network import CCSDNetwork
 from ccsd.models import checkpoint
 from ccsd.models.checkpoint import UNTRAINED, Checkpoint
 from ccsd.models.served import ServedModel

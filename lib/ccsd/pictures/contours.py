@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from ccsd.pictures.planes import PLANES, to_ras, upright
 from ccsd.imaging.volumes import Grid
+from ccsd.pictures.planes import PLANES, to_ras, upright
 
 REFERENCE = (255, 255, 255)
 COLOURS = ((70, 190, 90), (220, 60, 60), (250, 220, 60), (80, 160, 250))  # of the regions, in their order

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ccsd.pictures.planes import PLANES, to_ras, upright
 from ccsd.imaging.volumes import Grid
+from ccsd.method.task import COLOURS
+from ccsd.pictures.planes import PLANES, to_ras, upright
 
-COLOURS = {1: (220, 60, 60), 2: (70, 190, 90), 3: (250, 220, 60)}  # core, oedema, enhancing
 OPACITY = 0.45
 
 

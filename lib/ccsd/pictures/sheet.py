@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ccsd.pictures.planes import PLANES, to_ras, upright
 from ccsd.imaging.grid import Volume
+from ccsd.pictures.planes import PLANES, to_ras, upright
 
 TITLE = 16  # pixels of a line of text
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ccsd.preprocessing.brain import BRAIN_ML, is_stripped
 from ccsd.imaging.volumes import Volume
+from ccsd.preprocessing.brain import BRAIN_ML, is_stripped
 
 INSIDE = float(np.finfo(np.float32).tiny)  # an exact zero inside the brain would be read as background
 SOLID = 0.8  # share of a background's voxels whose neighbour has the same value; noise has far fewer

@@ -21,9 +21,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from ccsd.common.errors import InputError
+from ccsd.imaging.volumes import Volume
 from ccsd.preprocessing.coverage import LEAST_SLICES, is_slab
 from ccsd.preprocessing.skull import shows_skull
-from ccsd.imaging.volumes import Volume
 
 HEAD_EDGE, BRAIN_EDGE = 128, 256  # voxels: the first network sees the head, the second the brain's box
 MARGIN = 0.1  # of the brain's box, on each side

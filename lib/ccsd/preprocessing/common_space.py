@@ -24,12 +24,12 @@ from torch import Tensor
 
 from ccsd.common.clock import Clock
 from ccsd.common.errors import GridMismatchError, InputError, UnalignedError
+from ccsd.imaging.volumes import Grid, Volume
 from ccsd.preprocessing import coverage
 from ccsd.preprocessing.background import INSIDE, with_zero_background
 from ccsd.preprocessing.brain import BRAIN_ML, extract_brain, is_stripped, millilitres
 from ccsd.preprocessing.register import Matrix, register_rigid, resample
 from ccsd.preprocessing.template import template
-from ccsd.imaging.volumes import Grid, Volume
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccsd.common.files import make_newest, replacing
+from ccsd.imaging.volumes import Grid, Volume
 from ccsd.preprocessing.background import with_zero_background
 from ccsd.preprocessing.common_space import Mode, RawResult, aligned, asking, check_asked, is_prepared, untouched
-from ccsd.imaging.volumes import Grid, Volume
 
 logger = logging.getLogger(__name__)
 

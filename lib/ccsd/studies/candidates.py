@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccsd.common.errors import InputError
-from ccsd.studies import names
+from ccsd.imaging import filenames
 from ccsd.imaging.dicom import Series, Slice, Unusable
 from ccsd.imaging.dicom_volume import layout_of
 from ccsd.imaging.grid import Grid
+from ccsd.imaging.sources import Source
+from ccsd.imaging.tags import Tags
+from ccsd.imaging.volumes import read_stack_grid
+from ccsd.studies import names
 from ccsd.studies.guess import BRAIN, Guess, combine, of_modality
 from ccsd.studies.names import ImageName
 from ccsd.studies.sidecar import read_sidecar
-from ccsd.imaging.sources import Source
-from ccsd.studies.tags import Tags, check_name, guess_tags
-from ccsd.imaging.volumes import read_stack_grid
+from ccsd.studies.tags import check_name, guess_tags
 from ccsd.studies.words import guess_words, protocol_part
 
 MIN_SLICES = 5  # along every axis; fewer is a localiser, a slab or a picture
@@ -180,5 +182,5 @@ def _exact(tags: Tags, modalities: Sequence[str]) -> Guess:
 
 
 def _sidecar(path: Path) -> Tags | None:
-    file = f"{names.strip_extension(os.fspath(path))}.json"
+    file = f"{filenames.strip_extension(os.fspath(path))}.json"
     return read_sidecar(Path(file)) if os.path.isfile(file) else None

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccsd.common.errors import InputError, NotFoundError
-from ccsd.studies import contrast, names, rank
-from ccsd.studies.candidates import NOTHING_SAID, Candidate
+from ccsd.imaging import filenames
 from ccsd.imaging.sources import LeftOut, Source
+from ccsd.studies import contrast, rank
+from ccsd.studies.candidates import NOTHING_SAID, Candidate
 from ccsd.studies.words import made_by
 
 OTHERWISE = "its name says that it was prepared as the asked image was"
@@ -156,6 +157,6 @@ def _is_exactly(source: Source, text: str) -> bool:
 def _is_nearly(source: Source, text: str) -> bool:
     """By id, number, title, or one of a series' files."""
     if source.series is None:
-        return text == names.strip_extension(source.path.name) or text == source.path.name
+        return text == filenames.strip_extension(source.path.name) or text == source.path.name
     number = source.title.split(" ")[1] if source.title.startswith("series ") else ""
     return text in (number, f"series {number}", source.title) or any(p.name == text for p in source.series)

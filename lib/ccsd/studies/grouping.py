@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ccsd.imaging import filenames
 from ccsd.studies import names
 from ccsd.studies.identity import Identity, identity_of, is_label_name
 from ccsd.studies.names import ImageName
@@ -64,13 +65,13 @@ def bundle(
     read_as = files if isinstance(files, Mapping) else {path: path.name for path in files}
     ordered = sorted(read_as, key=lambda p: (read_as[p], p))
     parsed = {path: names.parse(read_as[path], modalities, channels) for path in ordered}
-    parsed = _without_series_numbers(parsed, {path: names.strip_extension(n) for path, n in read_as.items()})
+    parsed = _without_series_numbers(parsed, {path: filenames.strip_extension(n) for path, n in read_as.items()})
     strict, free = _strict_cases(parsed, numbers_known=numbers_known)
     bundles: dict[str, Bundle] = {}
     for path, name in strict.items():
-        prepared = name.case if name.bare and name.case != names.strip_extension(read_as[path]) else name.entities
+        prepared = name.case if name.bare and name.case != filenames.strip_extension(read_as[path]) else name.entities
         _add(bundles, _case(name, folder), folder, path, replace(name, entities=prepared), channels)
-    stems = {c: [names.strip_extension(read_as[p]) for p in b.images] for c, b in bundles.items()}
+    stems = {c: [filenames.strip_extension(read_as[p]) for p in b.images] for c, b in bundles.items()}
     for path, case in _owners(free, stems, folder).items():
         _add(bundles, case, folder, path, free[path], channels)
         bundles[case].free = True
@@ -153,7 +154,7 @@ def _strict_cases(
         elif name.channel is not None and not numbers_known:
             strict[path] = _numbered(name, cases[name.case])
         elif name.modality and ends_in_word(name.case) and not _is_shared(cases[name.case]):
-            free[path] = ImageName(names.strip_extension(path.name), None, False)  # AX_POST_T1: POST counts
+            free[path] = ImageName(filenames.strip_extension(path.name), None, False)  # AX_POST_T1: POST counts
         else:
             strict[path] = name
     return strict, free
@@ -250,4 +251,4 @@ def _label_beside(held: Bundle) -> Path | None:
     if not held.folder.name.startswith("images"):
         return None
     folder = held.folder.with_name(held.folder.name.replace("images", "labels", 1))
-    return next((f for e in names.IMAGE_EXTENSIONS if (f := folder / f"{held.id}{e}").is_file()), None)
+    return next((f for e in filenames.IMAGE_EXTENSIONS if (f := folder / f"{held.id}{e}").is_file()), None)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccsd.common.errors import GridMismatchError, InputError
-from ccsd.studies.label_meaning import Meaning, meaning_of
 from ccsd.imaging.lattice import carried, lies_on
 from ccsd.imaging.nrrd import nrrd_segments, nrrd_values
 from ccsd.imaging.volumes import Grid, read_stack_grid, read_values
+from ccsd.studies.label_meaning import Meaning, meaning_of
 
 WHOLE = 1e-3  # what a value may be off a whole number: scaled integers, resampled by nearest neighbour
 EMPTY = "the label is empty: it says that there is no tumour"

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ccsd.imaging import filenames
 from ccsd.studies import names
 from ccsd.studies.guess import BRAIN
 from ccsd.studies.identity import identity_of
@@ -55,7 +56,7 @@ def _kind(name: str) -> str | None:
     parsed = names.parse(name, BRAIN)
     if parsed.modality or parsed.is_label:
         return parsed.modality or "label"
-    kind = named(names.strip_extension(name)).kind
+    kind = named(filenames.strip_extension(name)).kind
     if kind is None or kind == ("label",):
         return "label" if kind else None
     return "t1ce" if kind == ("t1", True) else str(kind[0])
@@ -66,13 +67,13 @@ def _read_as(path: Path, images: Sequence[Path]) -> str:
     leaves open."""
     folder = path.parent.name
     if len(images) == 1 and not _is_bare(folder):
-        return folder if names.is_image_file(folder) else f"{folder}{names.EXTENSIONS[0]}"
+        return folder if filenames.is_image_file(folder) else f"{folder}{filenames.EXTENSIONS[0]}"
     if _kind(path.name):
         return path.name
-    return f"{names.strip_extension(path.name)}_{re.sub(r'[^A-Za-z0-9]+', '_', folder)}{names.EXTENSIONS[0]}"
+    return f"{filenames.strip_extension(path.name)}_{re.sub(r'[^A-Za-z0-9]+', '_', folder)}{filenames.EXTENSIONS[0]}"
 
 
 def _is_bare(folder: str) -> bool:
     """Whether nothing in a folder's name says whose image it is: `T1`, `T1_post`, `2_FLAIR`."""
-    read = identity_of(names.strip_extension(folder))
+    read = identity_of(filenames.strip_extension(folder))
     return not read.words

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from ccsd.imaging.filenames import strip_extension
 from ccsd.studies.guess import BRAIN as BRAIN
 from ccsd.studies.identity import identity_of
 from ccsd.studies.words import contrast_in
@@ -58,15 +59,6 @@ LABEL_SPELLINGS = (
     "et",
 )  # the last: a region alone
 LABEL_PHRASES = ("glistrboost_manuallycorrected", "tumor_segmentation", "tumour_segmentation", "approx_segm")
-EXTENSIONS = (".nii.gz", ".nii")  # what masks are written as
-# Of images in two files it is the header's: the voxels beside it (.img, .raw) are of no use alone.
-IMAGE_EXTENSIONS = (*EXTENSIONS, ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr", ".hdr.gz")
-# Extension -> what clients get instead, where they could not read the file by its name.
-CONVERTED = {
-    ".nii": ".nii",
-    **dict.fromkeys([".nii.gz", ".nhdr", ".mhd", ".mgz", ".mgh", ".hdr", ".hdr.gz"], ".nii.gz"),
-}
-
 MSD_ORDER = ("flair", "t1", "t1ce", "t2")  # channels of the Decathlon's brain tumour task
 
 _SUFFIX = re.compile(r"^(?P<case>.+?)[-_. ](?P<kind>[A-Za-z0-9]+)$")
@@ -132,26 +124,6 @@ def is_spelling(text: str) -> bool:
     """Whether a text is a modality or a label as strict names end in it."""
     known = _spellings(BRAIN)
     return _ending(text, known) is not None and _ending(text, known).case == text  # type: ignore[union-attr]
-
-
-def strip_extension(filename: str) -> str:
-    """`a.nii.gz` -> `a`; a name without an image's extension stays as it is."""
-    for extension in IMAGE_EXTENSIONS:
-        if filename.lower().endswith(extension):
-            return filename[: -len(extension)]
-    return filename
-
-
-def extension(path: Path | str) -> str:
-    """`a.nii.gz` -> `.nii.gz`, as it is written; empty for a name without an image's extension."""
-    name = os.path.basename(path)
-    return name[len(strip_extension(name)) :]
-
-
-def is_image_file(path: Path | str) -> bool:
-    """Whether a name is an image file's, and not hidden (downloads and half-written files start with a dot)."""
-    name = os.path.basename(path)
-    return name.lower().endswith(IMAGE_EXTENSIONS) and not name.startswith(".")
 
 
 def parse(path: Path | str, modalities: Sequence[str] = BRAIN, channels: Sequence[str] = ()) -> ImageName:

@@ -10,9 +10,9 @@ from math import log2
 import nibabel as nib
 import numpy as np
 
-from ccsd.studies.candidates import Candidate
 from ccsd.imaging.grid import Grid
 from ccsd.imaging.volumes import source_grid
+from ccsd.studies.candidates import Candidate
 
 THIN = 2.0  # mm; slices up to this make an image 3D where no tag says so
 _ECHO = re.compile(r"(?<![a-zA-Z0-9])e(?:cho)?[-_ ]?(\d)(?!\d)", re.IGNORECASE)

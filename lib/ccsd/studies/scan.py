@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccsd.common.errors import InputError, NotFoundError
-from ccsd.studies import names
-from ccsd.studies.candidates import Candidate, folder_channels, knows_brains, of_file, of_series, of_unusable
+from ccsd.imaging import filenames
 from ccsd.imaging.content import kind_of, told
 from ccsd.imaging.dicom import Unusable, is_dicom_file, one_study, same_study, sort_out
+from ccsd.studies import names
+from ccsd.studies.candidates import Candidate, folder_channels, knows_brains, of_file, of_series, of_unusable
 from ccsd.studies.dicom_parts import volumes
 from ccsd.studies.grouping import Bundle, bundle
 from ccsd.studies.layout import Files, gathered, is_of_one_modality
@@ -59,7 +60,7 @@ def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()
             path = place / file
             if is_dicom_file(path):
                 dicom.append(path)
-            elif names.is_image_file(file):
+            elif filenames.is_image_file(file):
                 images.append(path)
         folders[place] = images
     places = gathered(folders) if knows_brains(modalities) else _as_named(folders)
@@ -100,7 +101,7 @@ def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = 
         raise NotFoundError(f"image {image.name} does not exist")
     if is_dicom_file(image):
         return _holding(image, _dicom_studies([image, *same_study(image)], modalities))
-    if not names.is_image_file(image):
+    if not filenames.is_image_file(image):
         _check_content(image)
     folder, files = _beside(image, modalities)
     bundles = _bundles(folder, files, modalities, channels)
@@ -121,7 +122,7 @@ def _told(folder: Path) -> str:
 
 
 def _known() -> str:
-    return f"{', '.join(names.IMAGE_EXTENSIONS)} or DICOM"
+    return f"{', '.join(filenames.IMAGE_EXTENSIONS)} or DICOM"
 
 
 def _check_content(file: Path) -> None:
@@ -148,7 +149,7 @@ def _beside(image: Path, modalities: Sequence[str]) -> tuple[Path, Files]:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    return [p for p in folder.iterdir() if names.is_image_file(p) and not p.is_dir()]
+    return [p for p in folder.iterdir() if filenames.is_image_file(p) and not p.is_dir()]
 
 
 def _as_named(folders: Mapping[Path, Sequence[Path]]) -> dict[Path, Files]:

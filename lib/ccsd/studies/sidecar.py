@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ccsd.studies.tags import Tags
+from ccsd.imaging.tags import Tags, clock_seconds
 
 MAX_BYTES = 4_000_000  # a sidecar has some kilobytes
 MAX_NUMBER = 1e9  # of a field; JSON may hold numbers that no float can, and NaN
@@ -26,16 +26,6 @@ def read_sidecar(path: Path) -> Tags | None:
     except (OSError, ValueError, RecursionError):
         return None
     return _tags(content) if isinstance(content, dict) else None
-
-
-def clock_seconds(text: str) -> float | None:
-    """Time of day `14:42:24.08`, `144224.08` or the end of an ISO date and time -> seconds since midnight."""
-    digits = text.strip().split("T")[-1].replace(":", "")
-    try:
-        hours, minutes, seconds = int(digits[:2]), int(digits[2:4] or 0), float(digits[4:] or 0)
-    except ValueError:
-        return None
-    return hours * 3600.0 + minutes * 60 + seconds
 
 
 def _tags(content: Mapping[str, Any]) -> Tags:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ccsd.common.errors import InputError
-from ccsd.studies.enhancement import is_after
 from ccsd.imaging.sources import Source
 from ccsd.imaging.volumes import Volume, read_source
+from ccsd.studies.enhancement import is_after
 
 COARSE = 2.0  # mm, enough to see what enhances
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccsd.common.errors import InputError
+from ccsd.imaging.grid import Volume
+from ccsd.imaging.patient import Patient
+from ccsd.imaging.sources import LeftOut, Source
+from ccsd.imaging.volumes import read_source, read_sources, read_stack_grid, source_grid
 from ccsd.studies import names, scan
 from ccsd.studies.choice import Choice, choose, name_sources
 from ccsd.studies.guess import BRAIN
-from ccsd.imaging.patient import Patient
 from ccsd.studies.scan import Found
-from ccsd.imaging.sources import LeftOut, Source
-from ccsd.imaging.volumes import read_source, read_stack_grid, source_grid
 
 logger = logging.getLogger(__name__)
 
@@ -186,3 +187,22 @@ def _unreadable(source: Source) -> str:
 
 def _study(found: Found, choice: Choice) -> Study:
     return Study(found.id, choice.sources, found.label, choice.unknown, choice.refused, choice.spare, found.note)
+
+
+def read_asked(study: Study, asked: Path) -> tuple[dict[str, Volume], str]:
+    """All images of a study, each on its own grid, and which of them is the asked one: its modality, or its name if it
+    is none of the modalities (its volume is then there too). For a folder: the first modality.
+
+    Raises:
+        InputError: an image that cannot be read.
+    """
+    volumes = read_sources(study.sources)
+    name = next((m for m, s in study.sources.items() if s.holds(asked)), None)
+    if name is not None:
+        return volumes, name
+    left_out = (*study.spare, *study.unknown, *study.refused)
+    source = next((o.source for o in left_out if o.source.holds(asked)), None)
+    if source is None and asked.is_dir():
+        return volumes, next(iter(volumes))
+    source = source or Source(asked)
+    return {**volumes, source.name: read_source(source)}, source.name

@@ -8,8 +8,9 @@ The limits of times are those of clinical protocols at 1.5 and 3 T, with room; b
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ccsd.imaging.tags import Tags
 from ccsd.studies.guess import FLAIR, T1, T2, Guess, combine
 from ccsd.studies.words import contrast_in, guess_words
 
@@ -30,43 +31,6 @@ _IMAGE_TYPES = {  # a value of Image Type (0008,0008) -> why it is refused
 _NO_AGENT = re.compile(
     r"^\W*(?:none|no|n|nil|0+(?:\.0+)?|without.*|no\s?contrast|ohne.*|sans.*|unknown|na|n/?a)?\W*$", re.I
 )
-
-
-@dataclass(frozen=True)
-class Tags:
-    """The attributes that recognition reads; absent ones are None or empty. Times of the sequence are in ms.
-
-    Attributes:
-        agent: ContrastBolusAgent (0018,0010) or a sidecar's ContrastBolusIngredient.
-        dose: ContrastBolusVolume in mL, where stated.
-        study_text: StudyDescription and RequestedProcedureDescription.
-        acquired: when the acquisition began, in seconds of one clock for all series of a study.
-        number: SeriesNumber (0020,0011); scanners count in the order of acquisition.
-    """
-
-    image_type: tuple[str, ...] = ()
-    description: str = ""
-    protocol: str = ""
-    sequence_name: str = ""
-    scanning_sequence: tuple[str, ...] = ()
-    variant: tuple[str, ...] = ()
-    acquisition: str = ""
-    repetition_time: float | None = None
-    echo_time: float | None = None
-    inversion_time: float | None = None
-    flip_angle: float | None = None
-    agent: str | None = None
-    dose: float | None = None
-    b_value: float | None = None
-    angio: bool = False
-    study_text: str = ""
-    acquired: float | None = None
-    number: int | None = None
-
-    def times(self) -> str:
-        """For messages: `TR 6000, TE 120, TI 2000 ms`."""
-        named = (("TR", self.repetition_time), ("TE", self.echo_time), ("TI", self.inversion_time))
-        return ", ".join(f"{name} {value:.4g}" for name, value in named if value) + " ms"
 
 
 def guess_tags(tags: Tags) -> Guess:

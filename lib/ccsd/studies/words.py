@@ -9,7 +9,22 @@ from itertools import zip_longest
 
 from ccsd.studies.agents import AGENT_WORDS, fold
 from ccsd.studies.guess import FLAIR, T1, T2, Guess
-from ccsd.studies.vocabulary import AFTER_CONTRAST, BEFORE_CONTRAST, BODY_PARTS, BRAIN_WORDS, CONTRAST_IN_SEQUENCE, GLUED, MADE, NEUTRAL, PERFUSION, PHRASES, PLANES, REFUSALS, SEQUENCE_WORDS, TECHNIQUE
+from ccsd.studies.vocabulary import (
+    AFTER_CONTRAST,
+    BEFORE_CONTRAST,
+    BODY_PARTS,
+    BRAIN_WORDS,
+    CONTRAST_IN_SEQUENCE,
+    GLUED,
+    MADE,
+    NEUTRAL,
+    PERFUSION,
+    PHRASES,
+    PLANES,
+    REFUSALS,
+    SEQUENCE_WORDS,
+    TECHNIQUE,
+)
 
 _REASON = {word: reason for reason, words in REFUSALS.items() for word in words}
 _STRONG = set(SEQUENCE_WORDS) | AFTER_CONTRAST | BEFORE_CONTRAST | PLANES | set(_REASON)  # not part of a case's name

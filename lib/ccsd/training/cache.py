@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from ccsd.method.task import Task
 from ccsd.common.errors import InputError
 from ccsd.common.files import replacing
+from ccsd.common.tensor_files import save_tensors
+from ccsd.method.task import Task
 from ccsd.studies.label_meaning import description_of
 from ccsd.studies.study import Study
-from ccsd.common.tensor_files import save_tensors
 from ccsd.training.cases import Case, load_case
 
 logger = logging.getLogger(__name__)

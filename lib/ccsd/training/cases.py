@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ccsd.evaluation.lattice import read_labelled
 from ccsd.method import subsets
 from ccsd.method.task import Task
-from ccsd.evaluation.lattice import read_labelled
 from ccsd.preprocessing.prepare import prepare_label
 from ccsd.studies.study import Study
 from ccsd.training.augment import intensities, uniform

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from ccsd.method.losses import LossConfig
 from ccsd.common.errors import InputError
+from ccsd.method.losses import LossConfig
 
 Precision = Literal["float32", "bfloat16"]
 

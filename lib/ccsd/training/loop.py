@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ccsd.common.errors import InputError
+from ccsd.evaluation.lattice import dice_by_subset, mean_over
+from ccsd.inference.predict import WindowConfig
 from ccsd.method import subsets
 from ccsd.method.network import CCSDNetwork
-from ccsd.common.errors import InputError
-from ccsd.inference.predict import WindowConfig
-from ccsd.evaluation.lattice import dice_by_subset, mean_over
 from ccsd.training.cases import Case, Sample, batches
 from ccsd.training.config import TrainConfig
 from ccsd.training.limit import TimeLimit, limit_of

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ccsd.common.errors import InputError
 from ccsd.method import subsets
 from ccsd.method.losses import LossConfig, objective
 from ccsd.method.network import CCSDNetwork
-from ccsd.common.errors import InputError
 from ccsd.training.cases import Sample, crop
 from ccsd.training.config import TrainConfig
 from ccsd.training.limit import TimeLimit

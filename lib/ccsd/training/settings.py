@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ccsd.method.network import PRESETS, NetworkConfig
 from ccsd.common.errors import InputError
 from ccsd.common.settings import override, parse_assignments, read_toml
+from ccsd.method.network import PRESETS, NetworkConfig
 from ccsd.training.config import TrainConfig
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
+from ccsd.common.files import replacing
+from ccsd.common.settings import override
+from ccsd.evaluation.lattice import table
 from ccsd.experiments.ablation.tables import Change
 from ccsd.method.task import Task
-from ccsd.evaluation.lattice import table
-from ccsd.common.files import replacing
 from ccsd.models import checkpoint
-from ccsd.common.settings import override
 from ccsd.training.cases import Case
 from ccsd.training.loop import Epoch, train
 from ccsd.training.settings import Settings

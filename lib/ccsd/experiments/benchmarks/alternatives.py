@@ -18,14 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ccsd.method.export import AnySubset
-from ccsd.method.network import CCSDNetwork
+from ccsd.export.onnx_file import export
+from ccsd.imaging.volumes import read_sources, read_volume
 from ccsd.inference.feature_cache import FeatureMemory
 from ccsd.inference.predict import WindowConfig, predict, quickest
+from ccsd.method.export import AnySubset
+from ccsd.method.network import CCSDNetwork
 from ccsd.preprocessing.prepare import Prepared, prepare
-from ccsd.export.onnx_file import export
 from ccsd.studies.study import Study
-from ccsd.imaging.volumes import read_sources, read_volume
 
 EDGE = 128  # voxels of the window that networks are compared on
 Run = Callable[[], object]

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from ccsd.method.network import CCSDNetwork
-from ccsd.inference.predict import WindowConfig, predict, quickest
-from ccsd.server.infers.ccsd import mask_on_grid
-from ccsd.preprocessing.prepare import prepare
-from ccsd.preprocessing.common_space_cache import cached_common_space
-from ccsd.studies.study import Study
 from ccsd.imaging.volumes import read_sources, write_volume
+from ccsd.inference.predict import WindowConfig, predict, quickest
+from ccsd.method.network import CCSDNetwork
+from ccsd.preprocessing.common_space_cache import cached_common_space
+from ccsd.preprocessing.prepare import prepare
+from ccsd.server.infers.ccsd import mask_on_grid
+from ccsd.studies.study import Study
 
 EDGE = 128  # voxels of the profiled window
 KINDS = {

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import requests
 
-from ccsd.server.strategies.random_study import RandomStudy
 from ccsd.experiments.benchmarks.server import running
 from ccsd.experiments.benchmarks.study import one_study
-from ccsd.method.task import BRATS
-from ccsd.server.datastores.local import StudyDatastore
-from ccsd.models.served import ServedModel
 from ccsd.imaging.volumes import Grid, write_volume
+from ccsd.method.task import BRATS
+from ccsd.models.served import ServedModel
+from ccsd.server.datastores.local import StudyDatastore
 from ccsd.server.page.studies import listing
+from ccsd.server.strategies.random_study import RandomStudy
 
 TINY = Grid((12, 12, 12), np.eye(4))
 STORE = ("first start", "start", "look again", "status", "page", "next sample", "save a label", "list to train on")

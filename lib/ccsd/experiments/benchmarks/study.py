@@ -13,10 +13,10 @@ from monai.networks.nets import DynUNet, SegResNet
 from torch import Tensor, nn
 
 from ccsd.experiments.benchmarks.method import Setting, seconds
-from ccsd.method.task import BRATS
 from ccsd.inference.predict import quickest
-from ccsd.server.infers.ccsd import CCSDInferTask
+from ccsd.method.task import BRATS
 from ccsd.models.served import ServedModel
+from ccsd.server.infers.ccsd import CCSDInferTask
 
 STEPS = ("read", "prepare", "network", "restore", "write", "total")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
+from ccsd.experiments.simulation.sites import NETWORK, TASK, A, B, make_case
 from ccsd.method.network import CCSDNetwork
 from ccsd.models.checkpoint import untrained
-from ccsd.experiments.simulation.sites import NETWORK, TASK, A, B, make_case
 from ccsd.training.cases import Case
 from ccsd.training.config import TrainConfig
 from ccsd.training.loop import mean_dice, train, validate

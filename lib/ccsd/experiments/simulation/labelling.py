@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ccsd.server.strategies.gain import missing_shares, weight
-from ccsd.method import subsets
-from ccsd.method.network import CCSDNetwork
+from ccsd.experiments.simulation.sites import NETWORK, TASK, A, B, make_case
 from ccsd.inference.disagreement import subset_disagreement
 from ccsd.inference.predict import WindowConfig, predict
+from ccsd.method import subsets
+from ccsd.method.network import CCSDNetwork
 from ccsd.models.checkpoint import untrained
-from ccsd.experiments.simulation.sites import NETWORK, TASK, A, B, make_case
+from ccsd.server.strategies.gain import missing_shares, weight
 from ccsd.training.cases import Case
 from ccsd.training.config import TrainConfig
 from ccsd.training.loop import mean_dice, train, validate

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from ccsd.method import subsets
-from ccsd.method.network import NetworkConfig
-from ccsd.method.task import BRATS
 from ccsd.demo.anatomy import Array
 from ccsd.demo.phantom import PhantomConfig, make_phantom
 from ccsd.demo.tumour import TumourConfig
-from ccsd.preprocessing.prepare import prepare, prepare_label
 from ccsd.imaging.volumes import Volume
+from ccsd.method import subsets
+from ccsd.method.network import NetworkConfig
+from ccsd.method.task import BRATS
+from ccsd.preprocessing.prepare import prepare, prepare_label
 from ccsd.training.cases import Case
 
 TASK = replace(BRATS, name="brats-2.5mm", spacing=2.5)

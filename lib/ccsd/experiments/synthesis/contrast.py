@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ccsd.method.task import ENHANCING, NECROTIC, OEDEMA
+from ccsd.demo.anatomy import Anatomy, Array, smooth_noise
 from ccsd.experiments.synthesis.anatomy import smooth
 from ccsd.experiments.synthesis.lesions import Lesions
-from ccsd.demo.anatomy import Anatomy, Array, smooth_noise
+from ccsd.method.task import ENHANCING, NECROTIC, OEDEMA
 
 # Mean and deviation between studies of CSF, grey and white matter; of the tumour's parts so that made
 # studies have those of the 13 training studies of BraTS 2018 (scripts/make_training_set.py --statistics prints both):

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ccsd.method.task import ENHANCING, NECROTIC, OEDEMA
-from ccsd.experiments.synthesis.anatomy import Mass
 from ccsd.demo.anatomy import Anatomy, Array, smooth_noise
+from ccsd.experiments.synthesis.anatomy import Mass
+from ccsd.method.task import ENHANCING, NECROTIC, OEDEMA
 
 GROWTH_GRID = 3.0  # mm
 Mask = NDArray[np.bool_]

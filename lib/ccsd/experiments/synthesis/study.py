@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ccsd.method.task import BRATS
+from ccsd.demo.phantom import Phantom
 from ccsd.experiments.synthesis.acquisition import acquire
 from ccsd.experiments.synthesis.anatomy import make_anatomy, positions
 from ccsd.experiments.synthesis.contrast import draw_contrasts
 from ccsd.experiments.synthesis.lesions import Lesions, grow, imitations, plan_tumour
-from ccsd.demo.phantom import Phantom
 from ccsd.imaging.volumes import Grid
+from ccsd.method.task import BRATS
 
 CENTRE = (0.0, -18.0, 8.0)  # mm of template space in the middle of the grid
 TRIES = 20

@@ -17,11 +17,11 @@ from monailabel.endpoints import session as sessions
 from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.utils.app import app_instance
 
-from ccsd.server.datastores.uploads import received
 from ccsd.common.errors import InputError, NotFoundError
 from ccsd.server.api.openapi import BUSY, ERRORS
 from ccsd.server.api.queue import InferenceQueue
 from ccsd.server.api.values import read_object
+from ccsd.server.datastores.uploads import received
 
 T = TypeVar("T")
 

@@ -12,11 +12,11 @@ from monailabel.config import settings
 from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.utils.app import app_instance
 
-from ccsd.server.datastores.uploads import received
 from ccsd.common.errors import InputError, NotFoundError
-from ccsd.studies import names
+from ccsd.imaging import filenames
 from ccsd.server.api.openapi import ERRORS
 from ccsd.server.api.values import read_object, refuse, without
+from ccsd.server.datastores.uploads import received
 
 PARAMS, INFO = Form("{}"), Form("{}")
 LABEL, IMAGE = File(...), File(...)  # one each: FastAPI writes the name of the field into them
@@ -52,7 +52,7 @@ def add_image(
     """Keep an image under the id `image`, or its file's name without extension."""
     values = without(read_object("params", params), OF_IMAGES) | ({"user": user.username} if user else {})
     with received([(file.filename or "image.nii.gz", file.file)]) as path:
-        wanted = image or names.strip_extension(path.name)
+        wanted = image or filenames.strip_extension(path.name)
         return {"image": app_instance().datastore().add_image(wanted, str(path), values)}
 
 

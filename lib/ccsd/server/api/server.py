@@ -28,14 +28,14 @@ from monailabel.interfaces.utils.app import app_instance
 from starlette.routing import Mount, Route
 
 from ccsd.common.errors import InputError, NotFoundError
-from ccsd.server.infers.request import named_images
 from ccsd.server.api import ohif, routes, saving, training
-from ccsd.server.page import page
 from ccsd.server.api.auth import mend_tokens
 from ccsd.server.api.limits import BodyLimit
 from ccsd.server.api.openapi import BUSY, ERRORS, describe
 from ccsd.server.api.origins import close_to_other_sites
 from ccsd.server.api.values import for_a_task
+from ccsd.server.infers.request import named_images
+from ccsd.server.page import page
 
 # MONAI Label's routers that are kept: not that of whole-slide images, and not /model, which would put any file in the
 # place of the weights. Its infer, ohif, proxy and some of its session routes are replaced by ours.

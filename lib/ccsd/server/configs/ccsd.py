@@ -10,18 +10,18 @@ from monailabel.interfaces.config import TaskConfig
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 
-from ccsd.server.strategies.by_score import ByExpectedGain, BySubsetDisagreement
-from ccsd.server.strategies.random_study import RandomStudy
+from ccsd.common.errors import InputError
+from ccsd.common.settings import read_task
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
-from ccsd.common.errors import InputError
+from ccsd.models.served import ServedModel
 from ccsd.server.infers.batch import BatchInfer
 from ccsd.server.infers.ccsd import CCSDInferTask
-from ccsd.models.served import ServedModel
 from ccsd.server.scoring.dice import DiceOfModel
 from ccsd.server.scoring.disagreement import SubsetDisagreement
 from ccsd.server.scoring.scores import Scores
-from ccsd.common.settings import read_task
+from ccsd.server.strategies.by_score import ByExpectedGain, BySubsetDisagreement
+from ccsd.server.strategies.random_study import RandomStudy
 from ccsd.server.trainers.ccsd import CCSDTrainTask
 
 DICE, DISAGREEMENT = "dice", "subset_disagreement"  # the scoring methods

@@ -22,18 +22,18 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from ccsd import VERSION
-from ccsd.method.task import Task
-from ccsd.server.datastores.connection import READ, limited_session
-from ccsd.server.datastores.local import StudyDatastore
-from ccsd.server.datastores.seg_labels import SegLabels
-from ccsd.imaging.seg_write import Author, make_seg
 from ccsd.common.errors import InputError, NotFoundError, ServerAwayError
 from ccsd.common.files import remove_leftovers, writing
 from ccsd.imaging.dicom import KEYWORDS, dicom_files
 from ccsd.imaging.patient import Patient
+from ccsd.imaging.seg_write import Author, make_seg
 from ccsd.imaging.sources import Source
-from ccsd.studies.study import Study, study_of, survey
 from ccsd.imaging.volumes import Grid, Volume, read_source, read_values, source_grid, write_volume
+from ccsd.method.task import Task
+from ccsd.server.datastores.connection import READ, limited_session
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.seg_labels import SegLabels
+from ccsd.studies.study import Study, study_of, survey
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

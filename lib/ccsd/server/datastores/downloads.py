@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ccsd.common.errors import InputError
-from ccsd.studies import names
+from ccsd.imaging import filenames
 from ccsd.imaging.content import is_as_named
 from ccsd.imaging.sources import Source
 from ccsd.imaging.volumes import Volume, read_source, read_volume, write_volume
@@ -22,11 +22,13 @@ def of_series(image_id: str, source: Source, kept: Path) -> Path:
 
 def of_file(image_id: str, file: Path, kept: Path) -> Path:
     """The file itself, or a NIfTI in the folder `kept` of one that its name does not tell, or that is in two parts."""
-    extension = names.extension(file).lower()
-    if extension not in names.CONVERTED or is_as_named(file):
+    extension = filenames.extension(file).lower()
+    if extension not in filenames.CONVERTED or is_as_named(file):
         return file
     try:
-        return _made(kept / f"{image_id}{names.CONVERTED[extension]}", [file], partial(read_volume, file), like=file)
+        return _made(
+            kept / f"{image_id}{filenames.CONVERTED[extension]}", [file], partial(read_volume, file), like=file
+        )
     except InputError:  # several channels, or damaged: whoever reads it says why
         return file
 

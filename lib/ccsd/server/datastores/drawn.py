@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ccsd.method.task import Task
 from ccsd.common.errors import GridMismatchError
-from ccsd.studies.labels import Drawn, read_drawn
 from ccsd.imaging.volumes import Grid, shown_grid
+from ccsd.method.task import Task
+from ccsd.studies.labels import Drawn, read_drawn
 
 
 def read_on(image: Path | None, grid: Grid, file: Path, segments: Sequence[Mapping[str, Any]], task: Task) -> Drawn:

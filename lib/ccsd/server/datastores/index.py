@@ -13,13 +13,13 @@ from pathlib import Path
 from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
 
+from ccsd.common.files import flush, remove_leftovers, replacing
+from ccsd.imaging import filenames
+from ccsd.imaging.patient import Patient
+from ccsd.imaging.sources import Source
 from ccsd.method.task import Task
 from ccsd.server.datastores import unfinished
 from ccsd.server.datastores.groups import Groups, grouped, study_of_entry
-from ccsd.common.files import flush, remove_leftovers, replacing
-from ccsd.studies import names
-from ccsd.imaging.patient import Patient
-from ccsd.imaging.sources import Source
 from ccsd.studies.study import Study, survey
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class StudyIndex(LocalDatastore):
         self._guard = threading.RLock()  # of the index: requests are answered in threads
         for folder in (Path(path), *(f for part in OWN_FOLDERS for f in Path(path).glob(part))):
             remove_leftovers(folder)
-        super().__init__(path, extensions=tuple(f"*{e}" for e in names.IMAGE_EXTENSIONS), auto_reload=False)
+        super().__init__(path, extensions=tuple(f"*{e}" for e in filenames.IMAGE_EXTENSIONS), auto_reload=False)
         self._finish_labels()
 
     def _reconcile_datastore(self) -> None:
@@ -128,12 +128,12 @@ class StudyIndex(LocalDatastore):
             changed = int(os.stat(f"{self._datastore_path}/{file}").st_mtime)
         except FileNotFoundError:
             return None
-        image_id = series or names.strip_extension(os.path.basename(file))
+        image_id = series or filenames.strip_extension(os.path.basename(file))
         if image_id in self._datastore.objects:
-            image_id = names.strip_extension(file).replace(os.sep, "__")
-        own = names.extension(file)
-        extension = names.EXTENSIONS[0] if series else names.CONVERTED.get(own.lower(), own)
-        name = series or names.strip_extension(os.path.basename(file))
+            image_id = filenames.strip_extension(file).replace(os.sep, "__")
+        own = filenames.extension(file)
+        extension = filenames.EXTENSIONS[0] if series else filenames.CONVERTED.get(own.lower(), own)
+        name = series or filenames.strip_extension(os.path.basename(file))
         info = {"ts": changed, "name": f"{name}{extension}", "file": file}
         if series:
             info["series"] = series
@@ -191,7 +191,7 @@ class StudyIndex(LocalDatastore):
         with self._index(), FileLock(self._lock_file):  # who saves now has the lock until there is nothing unfinished
             for label in unfinished.labels(folder):
                 info = unfinished.noted(label)
-                entry = self._datastore.objects.get(names.strip_extension(label.name))
+                entry = self._datastore.objects.get(filenames.strip_extension(label.name))
                 if info is not None and entry is not None:
                     entry.labels[label.parent.name] = DataModel(info=info, ext=".nii.gz")
                     logger.info("%s was being saved when its server was killed: it is there", label.name)
@@ -220,7 +220,7 @@ class StudyIndex(LocalDatastore):
         """Labels that were put into the folder by others; returns how many."""
         added, strays = 0, []
         for file in self._label_files(tag):
-            image_id = names.strip_extension(file)
+            image_id = filenames.strip_extension(file)
             entry = self._datastore.objects.get(image_id)
             if entry is None:
                 strays.append(file)
@@ -237,7 +237,7 @@ class StudyIndex(LocalDatastore):
             files = os.listdir(self._datastore.label_path(tag))
         except FileNotFoundError:
             return []
-        return sorted(f for f in files if names.is_image_file(f))
+        return sorted(f for f in files if filenames.is_image_file(f))
 
 
 def _images(study: Study) -> list[Source]:

@@ -20,18 +20,28 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from ccsd.common.errors import InputError, NotFoundError
+from ccsd.common.files import replacing
+from ccsd.imaging import filenames
+from ccsd.imaging.sources import Source
+from ccsd.imaging.volumes import (
+    Grid,
+    Volume,
+    read_grid,
+    read_source,
+    read_stack_grid,
+    read_volume,
+    source_grid,
+    write_volume,
+)
 from ccsd.method.task import Task
 from ccsd.server.datastores import downloads
 from ccsd.server.datastores.archive import write_archive
 from ccsd.server.datastores.drawn import known_of, read_on
 from ccsd.server.datastores.groups import study_of_entry
 from ccsd.server.datastores.index import StudyIndex
-from ccsd.common.errors import InputError, NotFoundError
-from ccsd.common.files import replacing
 from ccsd.studies import names
-from ccsd.imaging.sources import Source
 from ccsd.studies.study import Study, survey
-from ccsd.imaging.volumes import Grid, Volume, read_grid, read_source, read_stack_grid, read_volume, source_grid, write_volume
 
 FINAL = "final"  # the tag of labels that somebody is done with
 IMAGE_ID = re.compile(r"(?!\.)[^/\\\x00-\x1f]{1,150}")
@@ -306,7 +316,7 @@ class StudyDatastore(StudyIndex):
     def _own_file(self, image_id: str) -> Path | None:
         """The image's file; None for a DICOM series."""
         file = self._datastore.objects[image_id].image.info.get("file", "")
-        return self._root / file if names.is_image_file(file) else None
+        return self._root / file if filenames.is_image_file(file) else None
 
     def _later_than_others(self, image_id: str, tag: str) -> int:
         """Now, in s since 1970, but after all labels of the study: the last one saved is the newest, also within one
@@ -331,15 +341,15 @@ class StudyDatastore(StudyIndex):
             InputError: not an image, a name that cannot be a file's or tells no modality, or one that is taken.
         """
         sent = Path(image_filename)
-        name = f"{image_id}{names.extension(sent)}"
+        name = f"{image_id}{filenames.extension(sent)}"
         if not IMAGE_ID.fullmatch(image_id):
             raise InputError(f"image is {image_id!r}, expected a name without / and control characters")
         try:
             volume = read_volume(sent)
         except InputError as error:
             raise InputError(str(error).replace(sent.name, name)) from None
-        if not names.is_image_file(name):
-            raise InputError(f"image {sent.name}: expected a name with one of {', '.join(names.IMAGE_EXTENSIONS)}")
+        if not filenames.is_image_file(name):
+            raise InputError(f"image {sent.name}: expected a name with one of {', '.join(filenames.IMAGE_EXTENSIONS)}")
         with self._adding:
             return self._add_new(image_id, name, sent, volume, image_info or {})
 

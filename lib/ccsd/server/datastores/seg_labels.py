@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from ccsd.method.task import Task
-from ccsd.imaging.seg_read import is_automatic, known_regions, read_seg, referenced_series
 from ccsd.common.errors import InputError, ServerAwayError
 from ccsd.common.files import replacing
 from ccsd.imaging.grid import Grid
+from ccsd.imaging.seg_read import is_automatic, known_regions, read_seg, referenced_series
+from ccsd.method.task import Task
 
 logger = logging.getLogger(__name__)
 

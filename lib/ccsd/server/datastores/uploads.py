@@ -21,10 +21,10 @@ from typing import Any, BinaryIO
 
 from monailabel.utils.sessions import SessionInfo, Sessions
 
-from ccsd.server.datastores.members import ARCHIVES, TARS, Member, is_archive, members, stem_of
 from ccsd.common.errors import InputError, is_full
 from ccsd.common.files import remove_leftovers, replacing, scratch, writing
 from ccsd.imaging.content import first_line
+from ccsd.server.datastores.members import ARCHIVES, TARS, Member, is_archive, members, stem_of
 
 logger = logging.getLogger(__name__)
 

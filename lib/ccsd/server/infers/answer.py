@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ccsd.method.task import Task
+from ccsd.imaging.sources import LeftOut
+from ccsd.imaging.volumes import Grid
 from ccsd.inference.predict import computed_in
-from ccsd.server.infers.request import InferRequest
-from ccsd.preprocessing.common_space import RawResult
+from ccsd.method.task import Task
 from ccsd.models.checkpoint import UNTRAINED, Checkpoint
 from ccsd.models.expected import why_none
-from ccsd.imaging.sources import LeftOut
+from ccsd.preprocessing.common_space import RawResult
+from ccsd.server.infers.request import InferRequest
 from ccsd.studies.study import Study
-from ccsd.imaging.volumes import Grid
 
 UNTRAINED_WARNING = "untrained weights: no model is published yet, this mask is meaningless"
 

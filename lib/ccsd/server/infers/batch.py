@@ -12,10 +12,10 @@ import torch
 from monailabel.interfaces.datastore import DefaultLabelTag
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 
-from ccsd.server.datastores.local import StudyDatastore
 from ccsd.common.errors import InputError
-from ccsd.server.infers.request import read_request
 from ccsd.models.served import ServedModel
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.infers.request import read_request
 
 logger = logging.getLogger(__name__)
 

@@ -15,27 +15,27 @@ from monailabel.utils.others.generic import device_list
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ccsd.common.clock import Clock
+from ccsd.common.errors import InputError
+from ccsd.imaging import filenames
+from ccsd.imaging.nrrd import write_nrrd
+from ccsd.imaging.seg_write import Author, make_seg
+from ccsd.imaging.sources import Source
+from ccsd.imaging.volumes import Grid, Volume, shown_grid, temporary_image, write_volume
+from ccsd.inference.feature_cache import FeatureMemory
+from ccsd.inference.label_map import SPECKS, label_map
+from ccsd.inference.predict import WindowConfig, predict
 from ccsd.method import subsets
 from ccsd.method.task import Task
-from ccsd.common.clock import Clock
-from ccsd.imaging.seg_write import Author, make_seg
-from ccsd.common.errors import InputError
-from ccsd.inference.label_map import SPECKS, label_map
-from ccsd.inference.feature_cache import FeatureMemory
-from ccsd.inference.predict import WindowConfig, predict
-from ccsd.server.infers.answer import describe, provenance
-from ccsd.server.infers.request import DICOM_SEG, EXTENSIONS, InferRequest, read_request
-from ccsd.preprocessing.prepare import Prepared, prepare
-from ccsd.preprocessing.common_space import MODES, Mode, RawResult, is_prepared
-from ccsd.preprocessing.common_space_cache import cached_common_space
 from ccsd.models.checkpoint import UNTRAINED, Checkpoint
 from ccsd.models.served import ServedModel
-from ccsd.studies import names
+from ccsd.preprocessing.common_space import MODES, Mode, RawResult, is_prepared
+from ccsd.preprocessing.common_space_cache import cached_common_space
+from ccsd.preprocessing.prepare import Prepared, prepare
+from ccsd.server.infers.answer import describe, provenance
+from ccsd.server.infers.request import DICOM_SEG, EXTENSIONS, InferRequest, read_request
 from ccsd.studies.enhancement import is_after
-from ccsd.imaging.nrrd import write_nrrd
-from ccsd.imaging.sources import Source
-from ccsd.studies.study import Study, study_of
-from ccsd.imaging.volumes import Grid, Volume, read_asked, shown_grid, temporary_image, write_volume
+from ccsd.studies.study import Study, read_asked, study_of
 
 logger = logging.getLogger(__name__)
 
@@ -218,10 +218,10 @@ def _write(
     """The mask as a temporary file that MONAI Label sends and removes, placed as the file `like` is."""
     for value, written in wanted.relabel.items():
         label = np.where(label == value, written, label).astype(np.uint8)
-    own = names.extension(asked)
-    extension = wanted.extension or (own if own in EXTENSIONS else names.EXTENSIONS[0])
+    own = filenames.extension(asked)
+    extension = wanted.extension or (own if own in EXTENSIONS else filenames.EXTENSIONS[0])
     with temporary_image(extension) as path:
-        if extension in names.EXTENSIONS:
+        if extension in filenames.EXTENSIONS:
             write_volume(path, label, grid, like=like, made=made)
         else:
             placed = shown_grid(like, grid) if like else grid

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ccsd.common.errors import InputError, NotFoundError
 from ccsd.server.datastores.local import StudyDatastore
 from ccsd.server.datastores.uploads import is_received
-from ccsd.common.errors import InputError, NotFoundError
 
 
 def resolve_image(

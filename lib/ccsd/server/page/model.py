@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from ccsd.method.task import Task
 from ccsd.evaluation.summary import DEFINITIONS, aurc
+from ccsd.method.task import Task
 from ccsd.models.expected import why_none
 from ccsd.models.versions import Version
 from ccsd.server.page.slices import legend

@@ -16,17 +16,17 @@ from monailabel.utils.async_tasks.task import AsyncTask
 from pydantic import BaseModel
 
 from ccsd.common.errors import NotFoundError
-from ccsd.server.infers.answer import volumes
+from ccsd.imaging.sources import Source
 from ccsd.models.compare import compare
 from ccsd.models.versions import Versions
-from ccsd.studies.labels import EMPTY, read_label
-from ccsd.imaging.sources import Source
-from ccsd.server.page import model, slices, studies
 from ccsd.server.api.openapi import BUSY, ERRORS
-from ccsd.server.page.recent import Recent
 from ccsd.server.api.routes import USER, in_turn
-from ccsd.server.page.slices import Layer
 from ccsd.server.api.training import ADMIN, scores, with_outcome
+from ccsd.server.infers.answer import volumes
+from ccsd.server.page import model, slices, studies
+from ccsd.server.page.recent import Recent
+from ccsd.server.page.slices import Layer
+from ccsd.studies.labels import EMPTY, read_label
 
 FILES = {f"{f.parent.name}/{f.name}": f for f in Path(__file__).with_name("static").iterdir()}
 HEADERS = {

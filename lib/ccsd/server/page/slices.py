@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ccsd.common.errors import InputError
-from ccsd.pictures.overlay import COLOURS
-from ccsd.pictures.planes import PLANES, Plane, positions, to_ras, upright
 from ccsd.imaging.grid import Grid, Volume
+from ccsd.method.task import COLOURS
+from ccsd.pictures.planes import PLANES, Plane, positions, to_ras, upright
 
 SAMPLE = 500_000  # voxels that the percentiles of an image are taken from
 

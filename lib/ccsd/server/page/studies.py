@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ccsd.server.datastores.local import Listed, StudyDatastore
 from ccsd.common.errors import InputError
-from ccsd.studies.choice import TIED
 from ccsd.imaging.sources import LeftOut, Source
+from ccsd.server.datastores.local import Listed, StudyDatastore
+from ccsd.studies.choice import TIED
 from ccsd.studies.study import Study
 
 PAGE = 25  # studies on one page of the list

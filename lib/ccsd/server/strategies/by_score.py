@@ -9,13 +9,13 @@ from typing import Any
 
 from monailabel.interfaces.tasks.strategy import Strategy
 
+from ccsd.method.task import Task
+from ccsd.models.served import ServedModel
+from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.scoring.scores import Scores
 from ccsd.server.strategies.gain import missing_shares, weight
 from ccsd.server.strategies.random_study import RandomStudy
 from ccsd.server.strategies.readable import why_not
-from ccsd.method.task import Task
-from ccsd.server.datastores.local import StudyDatastore
-from ccsd.models.served import ServedModel
-from ccsd.server.scoring.scores import Scores
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from monailabel.tasks.activelearning.random import Random
 
-from ccsd.server.strategies.readable import why_not
 from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.strategies.readable import why_not
 
 
 class RandomStudy(Random):

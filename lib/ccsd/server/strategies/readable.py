@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from ccsd.server.datastores.local import StudyDatastore
 from ccsd.common.errors import InputError
+from ccsd.server.datastores.local import StudyDatastore
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ import time
 
 from torch import Tensor
 
-from ccsd.method.network import CCSDNetwork
-from ccsd.evaluation.lattice import mean_over
 from ccsd.common.stopping import Deadline, StoppedError, stoppable
+from ccsd.evaluation.lattice import mean_over
+from ccsd.method.network import CCSDNetwork
 from ccsd.server.trainers.progress import BEFORE, Progress
 from ccsd.training.cases import Case
 from ccsd.training.limit import ROOM, TimeLimit

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ccsd.method.network import CCSDNetwork
-from ccsd.evaluation.lattice import table
 from ccsd.common.files import replacing
+from ccsd.common.tensor_files import save_tensors
+from ccsd.evaluation.lattice import table
+from ccsd.method.network import CCSDNetwork
 from ccsd.models.checkpoint import UNTRAINED
 from ccsd.models.rule import Verdict, judge
-from ccsd.common.tensor_files import save_tensors
 from ccsd.server.trainers.own_process import STAYS
 from ccsd.training.loop import Epoch, describe, mean_dice
 

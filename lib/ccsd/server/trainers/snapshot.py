@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ccsd.method.task import Task
 from ccsd.common.errors import InputError
 from ccsd.common.files import replacing
 from ccsd.common.stopping import stop_here
+from ccsd.method.task import Task
 from ccsd.studies.study import Study, find_studies, study_of
 from ccsd.training.cache import cached_file, load_cached
 from ccsd.training.digest import digest_of

@@ -1,0 +1,217 @@
+"""Train tasks over a real datastore of small phantoms, in this process."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ccsd.common.errors import InputError
+from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.models.expected import why_none
+from ccsd.models.versions import Versions
+from ccsd.server.trainers import records
+from ccsd.server.trainers.settings import read_wanted
+from ccsd.training.loop import Epoch
+from ccsd.training.run import DivergedError, Run
+from tests.server.trainers.clinics import SHORT, Clinic
+
+
+@pytest.fixture
+def clinic(tmp_path: Path, phantom: Phantom) -> Clinic:
+    return Clinic(tmp_path, phantom, "abcdef")
+
+
+def test_a_training_publishes_a_version_that_says_what_it_was_made_from(clinic: Clinic) -> None:
+    clinic.save("a", "b")
+    parent = clinic.model.current().version
+    stats = clinic.train()
+    current = clinic.model.current()
+    assert current.version == stats["version"] != parent
+    assert stats["outcome"].startswith(f"published {current.version}: mean validation Dice")
+    assert current.notes["parent"] == parent
+    assert current.notes["training"] == current.notes["validation"] == ["a", "b"]
+    assert current.notes["held_out"] is False
+    assert stats["outcome"].endswith(", on the training studies: too few to hold one out")
+    assert why_none(current.notes) == "the weights were trained on 2 of the 2 studies that they were measured on"
+    assert list(current.notes["data"]) == ["a", "b"]
+    assert current.notes["config"]["max_epochs"] == 2
+    assert len(current.notes["dice"]) == 3  # the lattice of what these studies have
+    assert [h["epoch"] for h in stats["history"]] == [0, 1, 2]
+    assert not list(clinic.folder.rglob(".writing-*"))
+    assert not (clinic.folder / "ccsd.training" / "run.pt").exists()
+
+
+def test_labels_saved_meanwhile_do_not_touch_the_training(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic.save("a")
+    see = records.Records.see
+
+    def save_then_see(self: records.Records, epoch: Epoch) -> None:
+        clinic.save("a", label=np.zeros_like(clinic.phantom.label))
+        see(self, epoch)
+
+    monkeypatch.setattr(records.Records, "see", save_then_see)
+    clinic.train()
+    (entry,) = clinic.snapshot()
+    assert clinic.model.current().notes["data"] == {"a": entry["sha256"]}
+    monkeypatch.undo()
+    clinic.train()
+    (later,) = clinic.snapshot()
+    assert later["sha256"] != entry["sha256"]
+    assert not Path(entry["label"]).exists()  # of the snapshot before: no longer needed
+
+
+def test_what_the_rule_does_not_let_pass_is_a_candidate_with_the_reason(clinic: Clinic) -> None:
+    clinic.save("a")
+    clinic.train(max_epochs=30, steps=4, learning_rate=0.01)  # something to lose
+    good = clinic.model.current()
+    stats = clinic.train(learning_rate=0.9, publish_margin=0.01, steps=20)
+    assert stats["version"] is None
+    assert "kept back as candidate" in stats["outcome"]
+    assert "fell from" in stats["outcome"]
+    assert clinic.model.current().version == good.version
+    candidate = Versions(clinic.model).known()[0]
+    assert candidate.kept_back
+    assert candidate.kept_back in stats["outcome"]
+    Versions(clinic.model).serve(candidate.version)  # an admin may
+    assert clinic.model.current().version == candidate.version
+
+
+class KilledError(BaseException):
+    """As kill -9: nothing after it runs."""
+
+
+def test_a_killed_training_goes_on_where_it_was_and_ends_as_if_it_had_not_been(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, phantom: Phantom, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    other = Clinic(tmp_path / "other", phantom, "ab")
+    for one in (clinic, other):
+        one.save("a", "b")
+    whole = other.train(max_epochs=4)
+    store = records.Records._store
+
+    def store_then_die(self: records.Records, epoch: Epoch) -> None:
+        store(self, epoch)
+        if epoch.index == 2:
+            raise KilledError
+
+    monkeypatch.setattr(records, "STATE_EVERY", 0.0)
+    monkeypatch.setattr(records.Records, "_store", store_then_die)
+    with pytest.raises(KilledError):
+        clinic.train(max_epochs=4)
+    monkeypatch.undo()
+    assert clinic.model.current().version != "untrained"
+    stats = clinic.train(max_epochs=4)
+    assert "resuming after epoch 2" in caplog.text
+    assert stats["version"] == whole["version"]
+    assert [h["epoch"] for h in stats["history"]] == [0, 1, 2, 3, 4]
+
+
+def test_with_other_settings_or_other_labels_a_training_starts_anew(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    clinic.save("a")
+
+    def store_then_die(self: records.Records, epoch: Epoch) -> None:
+        store(self, epoch)
+        raise KilledError
+
+    store = records.Records._store
+    for change in ({"learning_rate": 0.001}, {}):
+        monkeypatch.setattr(records.Records, "_store", store_then_die)
+        with pytest.raises(KilledError):
+            clinic.train()
+        monkeypatch.undo()
+        if not change:
+            clinic.save("b")
+        clinic.train(**change)
+    (clinic.folder / "ccsd.training" / "run.pt").write_bytes(b"half")
+    clinic.train()
+    assert "resuming" not in caplog.text
+
+
+def test_weights_after_a_loss_that_is_no_number_are_those_before(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic.save("a")
+    before = clinic.model.current().version
+
+    def diverge(self: Run, studies: object) -> dict[str, float]:
+        raise DivergedError("the loss became nan, training stopped and the earlier weights stay")
+
+    monkeypatch.setattr(Run, "step", diverge)
+    with pytest.raises(DivergedError, match="the loss became nan"):
+        clinic.train()
+    assert clinic.model.current().version == before
+
+
+def test_a_study_that_cannot_be_used_is_left_out_and_named(clinic: Clinic) -> None:
+    clinic.save("a", "b")
+    (clinic.folder / "studies" / "b" / "b_flair.nii.gz").write_bytes(b"no image any more")
+    stats = clinic.train()
+    assert stats["training"] == ["a"]
+    assert "b_flair.nii.gz" in stats["left_out"]["b"]
+    shutil.rmtree(clinic.folder / "studies" / "a")
+    with pytest.raises(InputError, match=r"none of the labelled studies can be used: .*b_flair"):
+        clinic.train()
+
+
+def test_a_second_training_on_the_same_weights_is_refused(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic.save("a")
+    refused = []
+    see = records.Records.see
+
+    def train_too(self: records.Records, epoch: Epoch) -> None:
+        with pytest.raises(InputError, match="another training is running"):
+            clinic.train()
+        refused.append(epoch.index)
+        see(self, epoch)
+
+    monkeypatch.setattr(records.Records, "see", train_too)
+    clinic.train()
+    assert refused == [1, 2]
+
+
+def test_new_studies_are_drawn_more_often_and_earlier_ones_replayed(clinic: Clinic, tmp_path: Path) -> None:
+    write_phantom(clinic.phantom, tmp_path / "earlier" / "old", "old")
+    clinic.save("a", "b", "c")
+    task = clinic.task(replay=tmp_path / "earlier")
+    task({**SHORT, "val_split": 0}, clinic.store)
+    notes = clinic.model.current().notes
+    assert list(notes["training"]) == ["a", "b", "c", "replay/old"]
+    clinic.save("d")
+    ready, _ = task._ready(clinic.store)
+    job = task._plan(read_wanted({"val_split": 0, "new_share": 0.4}), torch.device("cpu"), ready, {})
+    shares = dict(zip([one.id for one in job.training], job.weights, strict=True))
+    assert shares == pytest.approx({"a": 0.15, "b": 0.15, "c": 0.15, "d": 0.4, "replay/old": 0.15})
+
+
+def test_where_only_one_region_was_drawn_the_others_are_neither_trained_nor_measured(clinic: Clinic) -> None:
+    whole = (clinic.phantom.label > 0).astype(np.uint8)
+    clinic.save("a", label=whole, label_info=[{"name": "Whole Tumor", "idx": 1}])
+    stats = clinic.train()
+    assert clinic.snapshot()[0]["regions"] == ["WT"]
+    assert all(set(row) == {"modalities", "WT"} for row in stats["dice"])
+    clinic.save("b")
+    assert set(clinic.train()["dice"][0]) == {"modalities", "WT", "TC", "ET"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"max_epochs": "many"}, "expected a number"),
+        ({"max_epochs": 0}, "max_epochs is 0"),
+        ({"patch": -1}, "patch is -1"),
+        ({"val_split": 1}, "val_split is 1"),
+        ({"publish_margin": -1}, "publish_margin is -1"),
+    ],
+)
+def test_wrong_parameters_are_named(wrong: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        read_wanted(wrong)
