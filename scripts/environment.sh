@@ -34,7 +34,7 @@ install_locked() {
   echo "installing by ${lock##*/}: every file is compared with its hash (once; a few minutes)" >&2
   log="$VENV/.lock.log"
   if "$VENV/bin/python" -m pip install -q --no-deps --require-hashes -r "$lock" >"$log" 2>&1; then
-    "$VENV/bin/python" "$REPOSITORY/scripts/lock.py" check "$lock" >&2
+    "$VENV/bin/python" "$REPOSITORY/scripts/dev/lock.py" check "$lock" >&2
   elif grep -q "DO NOT MATCH THE HASHES" "$log"; then
     sed -n '/DO NOT MATCH THE HASHES/,$p' "$log" >&2
     echo "error: a package is not the file that ${lock##*/} knows, nothing was installed; if your registry builds its own" \
@@ -70,6 +70,10 @@ ensure_environment() {
       echo "$wanted" >"$stamp"
     fi
   done
+  if [ "$(cat "$VENV/.installed-ccsd" 2>/dev/null)" != "$REPOSITORY" ]; then
+    "$VENV/bin/python" -m pip install -q --no-deps --no-build-isolation -e "$REPOSITORY"
+    echo "$REPOSITORY" >"$VENV/.installed-ccsd"
+  fi
   echo "$locked" >"$VENV/.installed-lock"
   exec 9>&-
 }

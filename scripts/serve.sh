@@ -25,7 +25,6 @@ done
 
 ensure_environment requirements.txt requirements-nodeps.txt
 export PATH="$VENV/bin:$PATH"
-export PYTHONPATH="$REPOSITORY/lib${PYTHONPATH:+:$PYTHONPATH}"  # MONAI Label's training process needs it set
 . "$REPOSITORY/scripts/memory.sh"
 export MONAI_LABEL_TRACKING_ENABLED="${MONAI_LABEL_TRACKING_ENABLED:-false}"
 
@@ -34,7 +33,7 @@ if [ -z "$studies" ]; then
   if [ ! -e "$studies" ]; then
     making="$REPOSITORY/studies/.demo-$$"
     trap 'rm -rf "$making"' EXIT
-    python "$REPOSITORY/scripts/make_phantom.py" --out "$making" --name demo
+    ccsd phantom --out "$making" --name demo
     mv -T "$making" "$studies"
     trap - EXIT
   fi
@@ -45,7 +44,7 @@ case "$studies" in
     [ -d "$studies" ] || { echo "error: --studies $studies is no folder" >&2; exit 2; }
     [ -w "$studies" ] || { echo "error: --studies $studies is not writable, labels are kept there" >&2; exit 2; }
     studies="$(cd "$studies" && pwd)"
-    (python "$REPOSITORY/scripts/inspect_study.py" "$studies" --url "http://$host:$port" &)  # while the server starts
+    (ccsd inspect "$studies" --url "http://$host:$port" &)  # while the server starts
     ;;
 esac
 

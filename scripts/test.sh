@@ -19,7 +19,7 @@ if command -v apt-get >/dev/null; then
   command -v chromium >/dev/null || install chromium
 fi
 
-python scripts/audit.py >"$VENV/.audit.log" 2>&1 &  # it waits for an answer while the others compute
+python scripts/dev/audit.py >"$VENV/.audit.log" 2>&1 &  # it waits for an answer while the others compute
 audit=$!
 ruff check
 ruff format --check

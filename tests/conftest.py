@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ settings.register_profile("repeatable", derandomize=True)  # `--hypothesis-profi
 settings.load_profile("repeatable")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-os.environ["PYTHONPATH"] = str(REPOSITORY / "lib")  # of the processes that tests start
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 

@@ -80,7 +80,6 @@ def start_server(
     environment = {
         **os.environ,
         "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(REPOSITORY / "lib"),
         "MONAI_LABEL_TRACKING_ENABLED": "false",
         "MONAI_LABEL_SESSION_PATH": str(folder / "sessions"),
         "MONAI_LABEL_DICOMWEB_CACHE_EXPIRY": "1",

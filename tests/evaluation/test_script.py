@@ -1,4 +1,4 @@
-"""`scripts/evaluate.py` as its user runs it, on small phantoms and with random weights."""
+"""`ccsd evaluate` as its user runs it, on small phantoms and with random weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ccsd.commands.evaluate import main
 from ccsd.common.errors import InputError
 from ccsd.common.settings import read_task
 from ccsd.demo.organ import make_organ
@@ -17,7 +18,6 @@ from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS, Task
 from ccsd.models import checkpoint
-from scripts.evaluate import main
 from tests.conftest import REPOSITORY
 
 
@@ -32,8 +32,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluate(data: Path, model: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    script = str(REPOSITORY / "scripts" / "evaluate.py")
-    command = [sys.executable, script, "--data", str(data), "--model", str(model), *more]
+    command = [sys.executable, "-m", "ccsd", "evaluate", "--data", str(data), "--model", str(model), *more]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 

@@ -99,7 +99,7 @@ def test_weights_with_code_in_them_are_not_run_and_the_weights_in_use_stay(
         torch.save({"model": _Harmful(mark), "version": "x"}, weights)
     model = ServedModel(server.app / "model" / "ccsd.pt", server.app / "model" / "none.pt", BRATS, PRESETS["tiny"])
     with pytest.raises(InputError, match=r"w\.pt cannot be read as a CCSD checkpoint"):
-        Versions(model).add(weights)  # scripts/versions.py add
+        Versions(model).add(weights)  # ccsd versions add
     shutil.copy(weights, model.published)  # past the rules, by hand
     try:
         assert version_of(server) == usual

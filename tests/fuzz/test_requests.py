@@ -1,4 +1,4 @@
-"""Made-up requests to a real server; `scripts/fuzz.py` sends thousands of them."""
+"""Made-up requests to a real server; `scripts/dev/fuzz.py` sends thousands of them."""
 
 from __future__ import annotations
 

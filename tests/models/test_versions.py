@@ -13,7 +13,6 @@ from ccsd.models import checkpoint
 from ccsd.models.compare import compare
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Versions
-from tests.conftest import REPOSITORY
 from tests.models.test_checkpoint import tiny
 
 
@@ -170,7 +169,7 @@ def test_the_script_lists_compares_rolls_back_and_pins(versions: Versions, tmp_p
     second = versions.publish(tiny(2), name="ccsd", notes={})
 
     def script(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(REPOSITORY / "scripts" / "versions.py"), *arguments, "--model", str(tmp_path)]
+        command = [sys.executable, "-m", "ccsd", "versions", *arguments, "--model", str(tmp_path)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     listed = script("list").stdout.splitlines()

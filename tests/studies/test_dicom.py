@@ -16,7 +16,7 @@ from ccsd.imaging.dicom import group_series, is_dicom_file
 from ccsd.imaging.dicom_volume import read_series
 from ccsd.imaging.volumes import read_sources
 from ccsd.studies.study import read_asked, study_of, survey
-from tests.conftest import REPOSITORY, SHARED_DATA
+from tests.conftest import SHARED_DATA
 from tests.studies.dicom_files import Made, some_data, write_series
 
 
@@ -228,8 +228,9 @@ def test_the_asked_series_goes_before_better_ones_of_its_modality(philips: Path)
 
 
 def test_inspect_prints_json_and_nothing_else(philips: Path) -> None:
-    script = REPOSITORY / "scripts" / "inspect_study.py"
-    done = subprocess.run([sys.executable, script, philips, "--json"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "ccsd", "inspect", philips, "--json"], capture_output=True, text=True, check=True
+    )
     (study,) = json.loads(done.stdout)["studies"]
     assert "1201" in study["modalities"]["t1ce"]["source"]
     assert study["modalities"]["t1ce"]["rule"]

@@ -111,7 +111,7 @@ def registry(folder: Path) -> dict[str, str]:
 
 def start(folder: Path, hashes: dict[str, str], *, choice: str = "") -> subprocess.CompletedProcess[str]:
     """What serve.sh does first, in a repository of two requirements whose lock has `hashes`."""
-    for part in ("scripts/environment.sh", "scripts/lock.py"):
+    for part in ("scripts/environment.sh", "scripts/dev/lock.py"):
         (folder / part).parent.mkdir(exist_ok=True)
         shutil.copy(REPOSITORY / part, folder / part)
     (folder / "requirements.txt").write_text("toy==1.0\n")

@@ -1,4 +1,4 @@
-"""`scripts/train.py` as its user runs it: configuration, lists, resuming, several processes."""
+"""`ccsd train` as its user runs it: configuration, lists, resuming, several processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from ccsd.demo.phantom import Phantom, write_phantom
-from tests.conftest import REPOSITORY
 
 FAST = ["preset=tiny", "train.patch=32", "train.steps=3", "train.validate_every=100"]
 
@@ -28,8 +27,21 @@ def studies(phantom: Phantom, tmp_path: Path) -> Path:
 
 
 def command(studies: Path, out: Path, *settings: str, extra: tuple[str, ...] = ()) -> list[str]:
-    script = str(REPOSITORY / "scripts" / "train.py")
-    return [script, "--data", str(studies), "--out", str(out), "--threads", "1", *extra, "--set", *FAST, *settings]
+    return [
+        "-m",
+        "ccsd",
+        "train",
+        "--data",
+        str(studies),
+        "--out",
+        str(out),
+        "--threads",
+        "1",
+        *extra,
+        "--set",
+        *FAST,
+        *settings,
+    ]
 
 
 def run(arguments: list[str], *, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -125,7 +137,7 @@ def test_gradients_of_two_processes_equal_those_of_one(tmp_path: Path) -> None:
     """Two processes with a study each against one process with both: `tests/training/gradients.py`."""
     script = str(Path(__file__).with_name("gradients.py"))
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "lib"), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
     for extra, out in ((launcher, "two.pt"), ((), "one.pt")):
         subprocess.run([sys.executable, *extra, script, str(tmp_path / out)], check=True, env=environment, timeout=240)
     one, two = (torch.load(tmp_path / f"{n}.pt", weights_only=True) for n in ("one", "two"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ccsd.common.errors import InputError
+from ccsd.common.errors import DivergedError, InputError
 from ccsd.method import subsets
 from ccsd.method.losses import LossConfig
 from ccsd.method.network import PRESETS, CCSDNetwork
@@ -16,7 +16,7 @@ from ccsd.studies.study import study_of
 from ccsd.training.cases import Case, _aimed_at, batches, crop, load_case
 from ccsd.training.config import TrainConfig
 from ccsd.training.loop import Epoch, describe, train
-from ccsd.training.run import DivergedError, Run
+from ccsd.training.run import Run
 
 CPU = torch.device("cpu")
 

@@ -56,3 +56,7 @@ def is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+class DivergedError(RuntimeError):
+    """The loss is no longer a number; the weights before this run stay."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ccsd.common.errors import InputError
 from ccsd.demo.anatomy import Anatomy, Array, make_anatomy, smooth_noise
 from ccsd.demo.tumour import TumourConfig, grow
 from ccsd.imaging.volumes import Grid, write_volume
@@ -48,11 +49,11 @@ class PhantomConfig:
 
     def __post_init__(self) -> None:
         if min(self.shape) < 8:
-            raise ValueError(f"phantom shape is {self.shape}, expected at least 8 voxels an edge")
+            raise InputError(f"phantom shape is {self.shape}, expected at least 8 voxels an edge")
         if min(self.spacing) <= 0:
-            raise ValueError(f"phantom spacing is {self.spacing}, expected mm above 0")
+            raise InputError(f"phantom spacing is {self.spacing}, expected mm above 0")
         if self.noise < 0 or self.bias < 0:
-            raise ValueError(f"phantom noise {self.noise} and bias {self.bias} must not be negative")
+            raise InputError(f"phantom noise {self.noise} and bias {self.bias} must not be negative")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Phantom:
 
 
 def make_phantom(config: PhantomConfig) -> Phantom:
-    """Raises ValueError when the field of view holds no brain or the tumour lies outside it."""
+    """Raises InputError when the field of view holds no brain or the tumour lies outside it."""
     rng = np.random.default_rng(config.seed)
     affine = _affine(config)
     anatomy = make_anatomy(affine, config.shape, rng)
@@ -83,13 +84,13 @@ def write_phantom(
     """Write `<name>_<modality>.nii.gz` (int16) and `<name>_seg.nii.gz` (uint8); returns the paths.
 
     Raises:
-        ValueError: a modality that phantoms do not have.
+        InputError: a modality that phantoms do not have.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for modality in phantom.volumes if modalities is None else modalities:
         if modality not in phantom.volumes:
-            raise ValueError(f"modality {modality} is not known, expected some of {', '.join(phantom.volumes)}")
+            raise InputError(f"modality {modality} is not known, expected some of {', '.join(phantom.volumes)}")
         path = folder / f"{name}_{modality}.nii.gz"
         write_volume(path, np.round(phantom.volumes[modality]).astype(np.int16), phantom.grid)
         written.append(path)

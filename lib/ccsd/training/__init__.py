@@ -1,1 +1,1 @@
-"""One training loop, used by `scripts/train.py` and by the MONAI Label train task."""
+"""One training loop, used by `ccsd train` and by the MONAI Label train task."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ccsd.common.errors import InputError
+from ccsd.common.errors import DivergedError, InputError
 from ccsd.method import subsets
 from ccsd.method.losses import LossConfig, objective
 from ccsd.method.network import CCSDNetwork
@@ -19,10 +19,6 @@ from ccsd.training.cases import Sample, crop
 from ccsd.training.config import TrainConfig
 from ccsd.training.limit import TimeLimit
 from ccsd.training.processes import SINGLE, Processes
-
-
-class DivergedError(RuntimeError):
-    """The loss is no longer a number; the weights before this run stay."""
 
 
 class Objective(nn.Module):

@@ -14,7 +14,6 @@ from ccsd.experiments.ablation.tables import TABLES
 from ccsd.method import subsets
 from ccsd.method.task import BRATS
 from ccsd.training.settings import Settings
-from tests.conftest import REPOSITORY
 
 
 @pytest.mark.parametrize(("table", "row"), [(t, r) for t, rows in TABLES.items() for r in rows])
@@ -42,7 +41,7 @@ def test_a_table_is_made_and_made_again_from_its_cells_without_training(phantom:
     for name in ("a", "b"):
         write_phantom(phantom, tmp_path / "data" / name, name)
     (tmp_path / "test.txt").write_text("b\n")
-    command = [sys.executable, str(REPOSITORY / "scripts" / "ablate.py"), "--table", "fusion", "--seeds", "0"]
+    command = [sys.executable, "-m", "ccsd.experiments", "ablate", "--table", "fusion", "--seeds", "0"]
     command += ["--data", str(tmp_path / "data"), "--test", str(tmp_path / "test.txt"), "--out", str(tmp_path / "out")]
     command += ["--set", "preset=tiny", "train.max_epochs=1", "train.steps=2", "train.patch=32"]
     first = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)

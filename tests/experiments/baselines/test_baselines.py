@@ -15,7 +15,6 @@ from ccsd.experiments.baselines.arms import ARMS, untrained
 from ccsd.experiments.baselines.unet import PlainUNet
 from ccsd.method.network import PRESETS, CCSDNetwork
 from ccsd.method.task import BRATS
-from tests.conftest import REPOSITORY
 
 
 @torch.no_grad()
@@ -46,7 +45,7 @@ def test_all_arms_train_and_are_measured_and_what_is_done_is_not_done_again(phan
     for name, folder in (("a", "train"), ("b", "also"), ("c", "check")):
         write_phantom(phantom, tmp_path / folder / name, name)
     out = tmp_path / "out"
-    command = [sys.executable, str(REPOSITORY / "scripts" / "compare_baselines.py")]
+    command = [sys.executable, "-m", "ccsd.experiments", "compare_baselines"]
     command += ["--data", str(tmp_path / "train"), "--data", str(tmp_path / "also"), "--test", str(tmp_path / "check")]
     command += ["--out", str(out), "--threads", "1", "--set", "preset=tiny"]
     command += ["train.max_epochs=1", "train.steps=2", "train.patch=32"]

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_two_numbers_of_studies_and_two_sizes_are_measured_printed_and_drawn(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "scripts" / "benchmark_growth.py"), "--plot", str(tmp_path)]
+    command = [sys.executable, "-m", "ccsd.experiments", "benchmark_growth", "--plot", str(tmp_path)]
     command += ["--counts", "2", "6", "--edges", "24", "32", "--model", "none.pt", "--preset", "tiny", "--threads", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

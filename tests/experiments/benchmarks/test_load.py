@@ -13,7 +13,7 @@ from ccsd.demo.phantom import Phantom, write_phantom
 from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server, start_server
 
-SCRIPT = REPOSITORY / "scripts" / "load.py"
+LOAD = [sys.executable, "-m", "scripts.dev.load"]
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,10 @@ def server(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def test_two_users_get_masks_without_an_error_and_their_labels_are_trained_on(server: Server) -> None:
     options = ["--minutes", "0.08", "--users", "2", "--pause", "0.1", "--least", "8"]
     done = subprocess.run(
-        [sys.executable, SCRIPT, "--url", server.url, "--process", str(server.process), *options],
+        [*LOAD, "--url", server.url, "--process", str(server.process), *options],
         capture_output=True,
         text=True,
+        cwd=REPOSITORY,
         timeout=200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -42,6 +43,6 @@ def test_two_users_get_masks_without_an_error_and_their_labels_are_trained_on(se
 
 
 def test_a_server_elsewhere_is_not_loaded_by_mistake() -> None:
-    done = subprocess.run([sys.executable, SCRIPT, "--url", "http://192.0.2.1:8000"], capture_output=True, text=True)
+    done = subprocess.run([*LOAD, "--url", "http://192.0.2.1:8000"], capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 1
     assert "expected this machine (127.0.0.1), or --any-host" in done.stderr

@@ -11,12 +11,11 @@ import pytest
 from PIL import Image
 
 from ccsd.demo.phantom import Phantom
+from ccsd.experiments.commands.make_training_set import draw_sheet
 from ccsd.experiments.synthesis.lesions import FORMS
 from ccsd.experiments.synthesis.statistics import compare, statistics_of
 from ccsd.experiments.synthesis.study import EngineConfig, make_study
 from ccsd.method.task import BRATS, ENHANCING, NECROTIC, OEDEMA
-from scripts.make_training_set import draw_sheet
-from tests.conftest import REPOSITORY
 
 SMALL = EngineConfig(shape=(56, 70, 56), spacing=3.0)
 
@@ -67,7 +66,7 @@ def test_contrast_is_that_of_each_modality(studies: list[Phantom]) -> None:
 
 
 def test_the_script_makes_a_set_and_says_how_long_it_took(tmp_path: Path) -> None:
-    script = [sys.executable, str(REPOSITORY / "scripts" / "make_training_set.py"), "--count", "1", "--first", "7"]
+    script = [sys.executable, "-m", "ccsd.experiments", "make_training_set", "--count", "1", "--first", "7"]
     first = subprocess.run([*script, "--out", str(tmp_path)], capture_output=True, text=True, check=True)
     assert "1 studies in" in first.stdout
     names = sorted(f.name for f in (tmp_path / "made-00007").iterdir())

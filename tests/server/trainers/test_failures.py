@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ccsd.common.errors import InputError
+from ccsd.common.errors import DivergedError, InputError
 from ccsd.demo.phantom import Phantom
 from ccsd.server.trainers.own_process import sentence_of
-from ccsd.training.run import DivergedError, Run
+from ccsd.training.run import Run
 from tests.server.trainers.clinics import Clinic
 
 

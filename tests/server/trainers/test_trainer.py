@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from ccsd.common.errors import InputError
+from ccsd.common.errors import DivergedError, InputError
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.models.expected import why_none
 from ccsd.models.versions import Versions
 from ccsd.server.trainers import records
 from ccsd.server.trainers.settings import read_wanted
 from ccsd.training.loop import Epoch
-from ccsd.training.run import DivergedError, Run
+from ccsd.training.run import Run
 from tests.server.trainers.clinics import SHORT, Clinic
 
 

@@ -11,7 +11,7 @@ from ccsd.experiments.synthesis.lesions import Lesions
 from ccsd.method.task import ENHANCING, NECROTIC, OEDEMA
 
 # Mean and deviation between studies of CSF, grey and white matter; of the tumour's parts so that made
-# studies have those of the 13 training studies of BraTS 2018 (scripts/make_training_set.py --statistics prints both):
+# studies have those of the 13 training studies of BraTS 2018 (`make_training_set --statistics` prints both):
 # further from 0 than there, as thin parts share their voxels with others and the tumour widens the brain's deviation.
 TISSUES = {
     "t1": ((-2.3, 0.35), (-0.15, 0.2), (1.0, 0.15)),

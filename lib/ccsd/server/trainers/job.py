@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from ccsd.common.errors import DivergedError
 from ccsd.method.network import NetworkConfig
 from ccsd.method.task import Task
 from ccsd.models.rule import PublishRule
@@ -27,7 +28,6 @@ from ccsd.training.cache import read_cached
 from ccsd.training.config import TrainConfig
 from ccsd.training.loop import Epoch, train
 from ccsd.training.processes import join_processes
-from ccsd.training.run import DivergedError
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from ccsd.common.errors import InputError, is_full
-from ccsd.training.run import DivergedError
+from ccsd.common.errors import DivergedError, InputError, is_full
 
 NICENESS = 10
 TICKS = os.sysconf("SC_CLK_TCK")

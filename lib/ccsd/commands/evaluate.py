@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Dice and HD95 of a model on labelled studies, for every subset of the modalities of each.
 
 With --out: summary.json, cases.csv and report.html. Masks are measured on the grid of the label, as users get them.
@@ -179,10 +178,3 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU where there is one)")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")

@@ -15,7 +15,7 @@ SITE = sorted(
     {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
 )  # of this environment, whatever sys.path has
 TABLE = REPOSITORY / "docs" / "licences.md"
-START, END = "<!-- made by scripts/licences.py --write -->", "<!-- end -->"
+START, END = "<!-- made by scripts/dev/licences.py --write -->", "<!-- end -->"
 
 # Words of a licence's name, in the spellings of SPDX, of classifiers and of free text.
 PERMISSIVE = re.compile(

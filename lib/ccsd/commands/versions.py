@@ -1,11 +1,9 @@
-#!/usr/bin/env python3
 """The published versions of a model: list, compare, serve one (roll back), pin one, unpin, add weights that were
 trained elsewhere. The server need not run."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from statistics import fmean
 
@@ -15,10 +13,8 @@ from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS, Task
 from ccsd.models.compare import compare
 from ccsd.models.expected import why_none
-from ccsd.models.served import ServedModel
+from ccsd.models.served import SHIPPED, ServedModel
 from ccsd.models.versions import Version, Versions
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
@@ -82,13 +78,6 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("do", choices=["list", "compare", "serve", "pin", "unpin", "add"])
     parser.add_argument("versions", nargs="*", help="two to compare, one to serve or pin, or the file (.pt) to add")
-    parser.add_argument("--model", type=Path, default=ROOT / "apps" / "ccsd" / "model", help="the model folder")
+    parser.add_argument("--model", type=Path, default=SHIPPED.parent, help="the model folder")
     parser.add_argument("--task", type=Path, help="task file, as the server's --conf task")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except (InputError, OSError) as error:
-        sys.exit(f"error: {error}")

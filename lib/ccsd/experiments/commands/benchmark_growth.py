@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """How costs grow with the number of studies and with the size of a study, on this machine; with --plot, as pictures."""
 
 from __future__ import annotations
@@ -127,7 +126,3 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--plot", type=Path, help="folder for the pictures")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

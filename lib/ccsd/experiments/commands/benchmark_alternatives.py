@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Where the time from files to mask goes, and other ways to do a step, each as a ratio to the way that is taken, on the
 CPU. What is not installed (isal, zlib-ng, openvino) is left out."""
 
@@ -69,7 +68,3 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="more than one waits for others on a busy machine")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

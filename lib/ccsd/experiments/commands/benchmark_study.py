@@ -1,6 +1,5 @@
-#!/usr/bin/env python3
 """Files to mask on this machine: each step with 1 to 4 modalities, the network beside its peers, a real server with one
-to eight clients. `scripts/benchmark.py` has the method's own parts: training step, lattice, number of modalities."""
+to eight clients. `benchmark` has the method's own parts: training step, lattice, number of modalities."""
 
 from __future__ import annotations
 
@@ -124,7 +123,3 @@ def _parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.clients = max(1, arguments.clients) if arguments.model == SHIPPED else 1
     return arguments
-
-
-if __name__ == "__main__":
-    main()

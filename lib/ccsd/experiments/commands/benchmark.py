@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """What the method costs on this machine, as ratios within one run; with --plot, the cost over N as a picture."""
 
 from __future__ import annotations
@@ -94,7 +93,7 @@ def _over_n(arguments: argparse.Namespace) -> None:
 
 
 def _in_process(arguments: argparse.Namespace, n: int, per_level: int) -> dict[str, float]:
-    command = [sys.executable, __file__, "--n", str(n), "--per-level", str(per_level)]
+    command = [sys.executable, "-m", "ccsd.experiments", "benchmark", "--n", str(n), "--per-level", str(per_level)]
     command += ["--preset", arguments.preset, "--edge", str(arguments.n_edge), "--repeats", str(arguments.repeats)]
     command += ["--threads", str(arguments.threads)]
     result: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -139,7 +138,3 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=0, help="measure this N alone and print it as JSON")
     parser.add_argument("--per-level", type=int, default=0, help="with --n: subsets of each size, 0 for all")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

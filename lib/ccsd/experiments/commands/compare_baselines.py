@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Train CCSD, the same network without distillation and a plain U-Net with modality dropout on the same data with the
 same budget, and measure them over all subsets. Every arm and seed is stored when it is done, so a stopped run goes on.
 """
@@ -8,7 +7,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import sys
 import time
 import warnings
 from dataclasses import asdict, replace
@@ -19,7 +17,6 @@ from typing import Any, cast
 import torch
 from tqdm import tqdm
 
-from ccsd.common.errors import InputError
 from ccsd.common.files import replacing
 from ccsd.common.settings import read_task
 from ccsd.evaluation.lattice import measure, read_labelled
@@ -142,10 +139,3 @@ def _parse() -> argparse.Namespace:
     if not arguments.test and not arguments.held_out:
         parser.error("there is nothing to measure on: --test or --held-out is needed")
     return arguments
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Site B is learned after site A, from differently made phantoms: Dice on both, by what is done against forgetting."""
 
 from __future__ import annotations
@@ -45,7 +44,3 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="of the CPU (0: torch's choice)")
     parser.add_argument("--out", type=Path, default=Path("forgetting.json"), help="every result")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Train CCSD on a folder of labelled studies, outside the server.
 
-Several GPUs: `torchrun --nproc-per-node 4 scripts/train.py ...`
+Several GPUs: `torchrun --nproc-per-node 4 -m ccsd train ...`
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +32,6 @@ from ccsd.training.folders import DataFolder, crop_weights
 from ccsd.training.healthy import mirrored
 from ccsd.training.loop import Epoch, describe, train
 from ccsd.training.processes import join_processes
-from ccsd.training.run import DivergedError
 from ccsd.training.settings import Settings, read_settings
 
 logger = logging.getLogger("train")
@@ -216,10 +213,3 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true", help="go on where a run with this --out stopped")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: as torch chooses)")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except (InputError, DivergedError) as error:
-        sys.exit(f"error: {error}")

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Weights -> a MONAI bundle that `python -m monai.bundle run` executes; `--onnx` adds an ONNX graph of the network."""
 
 from __future__ import annotations
@@ -30,7 +29,3 @@ def main() -> None:
     except (InputError, OSError) as error:
         sys.exit(str(error))
     print(f"wrote {arguments.out}")
-
-
-if __name__ == "__main__":
-    main()

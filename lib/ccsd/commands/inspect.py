@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Show what would be used of studies: which file or series for which modality, by which rule, and what is left out."""
 
 from __future__ import annotations
@@ -133,10 +132,3 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help=f"show all studies, not the first {LISTED}")
     parser.add_argument("--url", help="also say how to ask the server at this address")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")

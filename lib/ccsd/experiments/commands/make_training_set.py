@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Synthetic labelled studies on real anatomy, by domain randomisation: T1, T1ce, T2, FLAIR and the label of each.
 
 A study follows from its number alone: any part of a set can be made again, on any machine, in any order.
@@ -7,7 +6,6 @@ A study follows from its number alone: any part of a set can be made again, on a
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,7 +17,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from ccsd.common.errors import InputError
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.experiments.synthesis.statistics import compare, statistics_of
 from ccsd.experiments.synthesis.study import make_study
@@ -97,10 +94,3 @@ def _parse() -> argparse.Namespace:
         "--statistics", type=Path, help="folder of real labelled studies: intensities of both, compared"
     )
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Train and measure the variants of CCSD under one budget, and write the paper's ablation tables in Markdown.
 
 Every variant and seed is a cell, stored when it is done: a run that was stopped goes on with the next cell. Runs with
@@ -9,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -77,10 +75,3 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, help="folder for prepared studies")
     parser.add_argument("--threads", type=int, default=0)
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A study as scanned against its twin that others prepared: does the raw route find the same tumour in the same place?
 
 The twin is laid on each series as scanned by rigid registration; its label is carried along and compared there with the
@@ -8,7 +7,6 @@ mask of the raw route.
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
 from itertools import combinations
 from pathlib import Path
@@ -143,10 +141,3 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, default=SHIPPED, help="weights (default: the app's)")
     parser.add_argument("--out", type=Path, help="folder for pictures of masks and carried labels")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")

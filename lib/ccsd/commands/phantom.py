@@ -1,10 +1,8 @@
-#!/usr/bin/env python3
 """Make a synthetic labelled study: brain anatomy of a public template, four contrasts, one tumour."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from ccsd.common.settings import read_task
@@ -51,10 +49,3 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--no-enhancing", action="store_true", help="a tumour without enhancement")
     parser.add_argument("--no-label", action="store_true", help="images only")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except ValueError as error:
-        sys.exit(f"error: {error}")

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Several users at once, for some minutes, at a server of its own (phantoms, the shipped weights) or at --url: masks,
 labels, next studies, a training beside them. Prints what they waited, errors, fairness and memory as Markdown."""
 

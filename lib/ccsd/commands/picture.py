@@ -1,13 +1,10 @@
-#!/usr/bin/env python3
 """Draw a mask over the images of its study."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from ccsd.common.errors import InputError
 from ccsd.common.settings import read_task
 from ccsd.method.task import BRATS
 from ccsd.pictures.overlay import overlay
@@ -33,10 +30,3 @@ def main() -> None:
     mask, _ = read_label(arguments.mask, known=len(task.labels), aliases=task.aliases, reference=grid)
     overlay([volumes[m].data for m in shown or [asked]], mask, grid).save(arguments.out)
     print(arguments.out)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Labels needed to reach a Dice, by the strategy that chooses the next study, on phantoms whose truth is known."""
 
 from __future__ import annotations
@@ -81,7 +80,3 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("labelling.json"), help="every point")
     parser.add_argument("--plot", type=Path, help="PNG with the curves")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

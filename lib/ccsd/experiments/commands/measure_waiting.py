@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """How long a running server lets others wait while it segments: each path is asked for until the mask is there.
 
 With --train also how much slower a mask is while a training runs beside it (a label must be saved)."""
@@ -74,7 +73,3 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--train", help="JSON, as in /train/ccsd: measure beside a training with these settings")
     parser.add_argument("--times", type=int, default=3, help="with --train: masks of each kind")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

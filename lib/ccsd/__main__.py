@@ -1,0 +1,3 @@
+from ccsd.cli import main
+
+main()

@@ -1,0 +1,43 @@
+"""The command `ccsd`: which subcommands there are. Each is a file of `ccsd.commands`, imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from ccsd import VERSION
+from ccsd.common.errors import DivergedError, InputError
+
+COMMANDS = {
+    "segment": "segment studies, without a server",
+    "inspect": "what each image of a study is taken for, and why",
+    "train": "train on folders of labelled studies",
+    "evaluate": "Dice, HD95 and more over all subsets of modalities",
+    "versions": "which weights are served; take back, add, keep",
+    "export": "weights as a MONAI bundle or as ONNX",
+    "serve": "start the MONAI Label server",
+    "picture": "a PNG of an image with masks over it",
+    "phantom": "make a study to try things with",
+}
+
+
+def main() -> None:
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name == "--version":
+        print(VERSION)
+        return
+    if name in ("-h", "--help"):
+        print(_usage())
+        return
+    if name not in COMMANDS:
+        sys.exit(f"error: ccsd {name} is no command, expected one of {', '.join(COMMANDS)}")
+    sys.argv = [f"ccsd {name}", *sys.argv[2:]]
+    try:
+        import_module(f"ccsd.commands.{name}").main()
+    except (InputError, DivergedError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _usage() -> str:
+    lines = [f"  {name:10}{does}" for name, does in COMMANDS.items()]
+    return "\n".join(["usage: ccsd COMMAND ... (ccsd COMMAND --help says more)", "", *lines])

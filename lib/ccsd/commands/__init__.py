@@ -1,0 +1,1 @@
+"""The subcommands of `ccsd`, a file each."""
