@@ -70,10 +70,15 @@ ensure_environment() {
       echo "$wanted" >"$stamp"
     fi
   done
-  if [ "$(cat "$VENV/.installed-ccsd" 2>/dev/null)" != "$REPOSITORY" ]; then
-    "$VENV/bin/python" -m pip install -q --no-deps --no-build-isolation -e "$REPOSITORY"
-    echo "$REPOSITORY" >"$VENV/.installed-ccsd"
-  fi
   echo "$locked" >"$VENV/.installed-lock"
   exec 9>&-
+}
+
+# ensure_package: `import ccsd` and the command `ccsd` are this repository's. After ensure_environment.
+ensure_package() {
+  local installed="$REPOSITORY $(sha256sum <"$REPOSITORY/pyproject.toml")"
+  if [ "$(cat "$VENV/.installed-ccsd" 2>/dev/null)" != "$installed" ]; then
+    "$VENV/bin/python" -m pip install -q --no-deps --no-build-isolation -e "$REPOSITORY"
+    echo "$installed" >"$VENV/.installed-ccsd"
+  fi
 }

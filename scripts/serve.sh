@@ -24,6 +24,7 @@ while [ $# -gt 0 ]; do
 done
 
 ensure_environment requirements.txt requirements-nodeps.txt
+ensure_package
 export PATH="$VENV/bin:$PATH"
 . "$REPOSITORY/scripts/memory.sh"
 export MONAI_LABEL_TRACKING_ENABLED="${MONAI_LABEL_TRACKING_ENABLED:-false}"

@@ -4,6 +4,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$REPOSITORY"
 ensure_environment requirements.txt requirements-nodeps.txt requirements-dev.txt
+ensure_package
 export PATH="$VENV/bin:$PATH"
 
 # A real DICOMweb server and a real browser for the tests; where they cannot be installed, those tests are skipped with

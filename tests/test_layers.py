@@ -23,7 +23,7 @@ FLOORS = (  # from the ground up; rooms of one floor do not know each other
     {"inference", "pictures"},
     {"evaluation"},
     {"export", "training"},
-    {"server"},
+    {"server", "commands"},
     {"experiments"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-LOCK = Path(__file__).resolve().parents[1] / "requirements" / "lock-cuda.txt"
+LOCK = Path(__file__).resolve().parents[2] / "requirements" / "lock-cuda.txt"
 SECONDS = 60
 ACCEPTED: dict[str, str] = {}  # id of a vulnerability -> why it does not matter here
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 SITE = sorted(
     {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
 )  # of this environment, whatever sys.path has

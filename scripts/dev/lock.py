@@ -15,7 +15,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / "requirements"
 WANTED = ("requirements.txt", "requirements-nodeps.txt")
 UV = "uv==0.13.9"  # resolves for every Python at once, and for CUDA on a machine without it

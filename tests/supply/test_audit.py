@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts import audit
+from scripts.dev import audit
 
 FOUND = {"id": "PYSEC-1", "aliases": ["CVE-1"], "fix_versions": ["2.0"]}
 

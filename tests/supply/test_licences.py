@@ -5,7 +5,7 @@ import re
 import pytest
 from packaging.utils import canonicalize_name
 
-from scripts import licences, lock
+from scripts.dev import licences, lock
 from tests.conftest import REPOSITORY
 
 

@@ -15,7 +15,7 @@ import packaging
 import pip
 import pytest
 
-from scripts import lock
+from scripts.dev import lock
 from tests.conftest import REPOSITORY
 
 CPU, CUDA = (lock.FOLDER / f"lock-{kind}.txt" for kind in ("cpu", "cuda"))
@@ -112,7 +112,7 @@ def registry(folder: Path) -> dict[str, str]:
 def start(folder: Path, hashes: dict[str, str], *, choice: str = "") -> subprocess.CompletedProcess[str]:
     """What serve.sh does first, in a repository of two requirements whose lock has `hashes`."""
     for part in ("scripts/environment.sh", "scripts/dev/lock.py"):
-        (folder / part).parent.mkdir(exist_ok=True)
+        (folder / part).parent.mkdir(exist_ok=True, parents=True)
         shutil.copy(REPOSITORY / part, folder / part)
     (folder / "requirements.txt").write_text("toy==1.0\n")
     (folder / "requirements-nodeps.txt").write_text("other==1.0\n")

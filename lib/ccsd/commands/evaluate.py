@@ -17,6 +17,7 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
+from ccsd.common.devices import read_device
 from ccsd.common.errors import InputError, NotFoundError
 from ccsd.common.files import replacing
 from ccsd.common.settings import read_task
@@ -32,7 +33,6 @@ from ccsd.method.task import BRATS, Task
 from ccsd.models import checkpoint
 from ccsd.models.served import SHIPPED
 from ccsd.pictures.contours import contour_strip
-from ccsd.server.devices import read_device
 from ccsd.studies.lists import select
 from ccsd.studies.study import Study, find_studies
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ccsd.common.errors import InputError
 from ccsd.demo.anatomy import Array, smooth_noise
 from ccsd.demo.phantom import Phantom
 from ccsd.imaging.volumes import Grid
@@ -25,10 +26,10 @@ def make_organ(task: Task, *, seed: int, shape: tuple[int, int, int] = (64, 64, 
     alike, as studies of one sequence do.
 
     Raises:
-        ValueError: fewer than 16 voxels an edge.
+        InputError: fewer than 16 voxels an edge.
     """
     if min(shape) < 16:
-        raise ValueError(f"phantom shape is {shape}, expected at least 16 voxels an edge")
+        raise InputError(f"phantom shape is {shape}, expected at least 16 voxels an edge")
     rng = np.random.default_rng(seed)
     looks = np.random.default_rng(sum(task.name.encode()))
     label = np.zeros(shape, dtype=np.uint8)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ccsd.common.errors import InputError
 from ccsd.demo.anatomy import Anatomy, Array, smooth_noise
 from ccsd.method.task import ENHANCING, NECROTIC, OEDEMA
 
@@ -30,9 +31,9 @@ class TumourConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.radius[0] <= self.radius[1]:
-            raise ValueError(f"tumour radius is {self.radius}, expected two rising lengths in mm above 0")
+            raise InputError(f"tumour radius is {self.radius}, expected two rising lengths in mm above 0")
         if self.rim < 0 or self.oedema < 0:
-            raise ValueError(f"tumour rim {self.rim} and oedema {self.oedema} must not be negative")
+            raise InputError(f"tumour rim {self.rim} and oedema {self.oedema} must not be negative")
 
 
 def grow(
@@ -41,7 +42,7 @@ def grow(
     """Label map (D, H, W) uint8 of one tumour.
 
     Raises:
-        ValueError: the tumour would lie outside the brain.
+        InputError: the tumour would lie outside the brain.
     """
     d, h, w = anatomy.brain.shape
     shape = (d, h, w)
@@ -61,7 +62,7 @@ def grow(
     label[rim] = ENHANCING
     label[~_connected(label > 0, core)] = 0
     if not core.any():
-        raise ValueError(f"tumour centre {tuple(np.round(centre, 1))} mm lies outside the brain of this grid")
+        raise InputError(f"tumour centre {tuple(np.round(centre, 1))} mm lies outside the brain of this grid")
     return label
 
 
@@ -82,7 +83,7 @@ def _centre(
     inner = candidates[((candidates > 0.22 * shape) & (candidates < 0.78 * shape)).all(axis=1)]
     pool = inner if len(inner) else np.argwhere(anatomy.brain)
     if not len(pool):
-        raise ValueError("the grid holds no brain, expected a field of view over the template")
+        raise InputError("the grid holds no brain, expected a field of view over the template")
     voxel = pool[rng.integers(len(pool))]
     centre: NDArray[np.float64] = (affine @ np.append(voxel, 1.0))[:3]
     return centre

@@ -16,10 +16,10 @@ from monailabel.interfaces.utils.app import app_instance
 from monailabel.utils.async_tasks.task import AsyncTask
 from monailabel.utils.async_tasks.utils import processes, tasks
 
+from ccsd.common.devices import read_device
 from ccsd.common.errors import BusyError, InputError, NotFoundError
 from ccsd.server.api.openapi import BUSY, ERRORS
 from ccsd.server.api.values import for_a_task
-from ccsd.server.devices import read_device
 from ccsd.server.page.model import scored
 from ccsd.server.trainers.own_process import STAYS
 from ccsd.server.trainers.progress import told

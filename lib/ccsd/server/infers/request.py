@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
+from ccsd.common.devices import read_device
 from ccsd.common.errors import InputError
 from ccsd.imaging import filenames
 from ccsd.inference.label_map import SPECKS
 from ccsd.inference.predict import WindowConfig
 from ccsd.method.task import Task
 from ccsd.preprocessing.common_space import MODES, Mode
-from ccsd.server.devices import read_device
 
 DICOM_SEG = ".dcm"
 EXTENSIONS = (*filenames.EXTENSIONS, ".nrrd", DICOM_SEG)

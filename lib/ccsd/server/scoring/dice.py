@@ -9,13 +9,13 @@ from typing import Any
 
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 
+from ccsd.common.devices import read_device
 from ccsd.common.errors import InputError
 from ccsd.evaluation.lattice import dice_by_subset, mean_over, table
 from ccsd.inference.predict import WindowConfig
 from ccsd.models.checkpoint import Checkpoint
 from ccsd.models.served import ServedModel
 from ccsd.server.datastores.local import StudyDatastore
-from ccsd.server.devices import read_device
 from ccsd.server.scoring.scores import Scores
 from ccsd.studies.study import study_of
 from ccsd.training.cases import load_case

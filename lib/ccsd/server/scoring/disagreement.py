@@ -8,13 +8,13 @@ from typing import Any
 
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 
+from ccsd.common.devices import read_device
 from ccsd.common.errors import InputError
 from ccsd.inference.disagreement import subset_disagreement
 from ccsd.inference.predict import WindowConfig
 from ccsd.models.checkpoint import Checkpoint
 from ccsd.models.served import ServedModel
 from ccsd.server.datastores.local import StudyDatastore
-from ccsd.server.devices import read_device
 from ccsd.server.infers.ccsd import prepared_study
 from ccsd.server.scoring.scores import Scores
 from ccsd.studies.study import study_of

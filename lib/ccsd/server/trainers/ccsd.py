@@ -17,12 +17,12 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.others.generic import device_list
 
+from ccsd.common.devices import read_device
 from ccsd.common.errors import InputError
 from ccsd.common.files import remove_leftovers
 from ccsd.common.stopping import Deadline, StoppedError, stoppable
 from ccsd.models.expected import trained_on
 from ccsd.models.served import ServedModel
-from ccsd.server.devices import read_device
 from ccsd.server.trainers.job import Job, learn
 from ccsd.server.trainers.own_process import STAYS, began
 from ccsd.server.trainers.progress import PREPARING, Progress
