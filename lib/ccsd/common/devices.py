@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from monailabel.utils.others.generic import device_list, name_to_device
 
 from ccsd.common.errors import InputError
+
+
+def device_names() -> dict[str, str]:
+    """Name -> torch's name of each device to choose from, the best first; the CPU where there is no GPU."""
+    count = torch.cuda.device_count()
+    if count == 0:
+        return {"cpu": "cpu"}
+    if count == 1:
+        return {torch.cuda.get_device_name(0): "cuda"}
+    return {f"{torch.cuda.get_device_name(i)}:{i}": f"cuda:{i}" for i in range(count)}
 
 
 def read_device(value: Any) -> torch.device:
@@ -16,11 +25,11 @@ def read_device(value: Any) -> torch.device:
     Raises:
         InputError: a device that this machine does not have.
     """
-    known = device_list()
+    names = device_names()
     if value is None or value == "" or isinstance(value, list):
-        value = known[0]
+        value = next(iter(names))
     gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    allowed = dict.fromkeys([*known, "cpu", *(["cuda"] if gpus else []), *gpus])
+    allowed = dict.fromkeys([*names, "cpu", *(["cuda"] if gpus else []), *gpus])
     if value not in allowed:
         raise InputError(f"device is {value!r}, expected one of {', '.join(allowed)}")
-    return torch.device(name_to_device(value))
+    return torch.device(names.get(value, value))

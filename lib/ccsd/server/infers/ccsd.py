@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
-from monailabel.utils.others.generic import device_list
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ccsd.common.clock import Clock
+from ccsd.common.devices import device_names
 from ccsd.common.errors import InputError
 from ccsd.imaging import filenames
 from ccsd.imaging.nrrd import write_nrrd
@@ -50,7 +50,7 @@ class CCSDInferTask(InferTask):
     def __init__(self, model: ServedModel, *, cache: Path) -> None:
         window = WindowConfig()
         config = {
-            "device": device_list(),
+            "device": list(device_names()),
             "modalities": "all",
             "preprocess": list(MODES),
             "window": window.edge,

@@ -15,9 +15,8 @@ import torch
 from filelock import FileLock, Timeout
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
-from monailabel.utils.others.generic import device_list
 
-from ccsd.common.devices import read_device
+from ccsd.common.devices import device_names, read_device
 from ccsd.common.errors import InputError
 from ccsd.common.files import remove_leftovers
 from ccsd.common.stopping import Deadline, StoppedError, stoppable
@@ -53,7 +52,7 @@ class CCSDTrainTask(TrainTask):
         self.replay = replay
 
     def config(self) -> dict[str, Any]:
-        return {**DEFAULTS, "device": device_list()}
+        return {**DEFAULTS, "device": list(device_names())}
 
     def stats(self) -> dict[str, Any]:
         """What the last training wrote: version, validation Dice by subset, `history` of all its epochs, `outcome`."""
