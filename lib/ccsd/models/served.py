@@ -15,7 +15,11 @@ from ccsd.models.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 
-SHIPPED = Path(__file__).resolve().parents[3] / "apps" / "ccsd" / "model" / "pretrained_ccsd.pt"
+_FOLDERS = (  # of a checkout, of a wheel (setup.py)
+    Path(__file__).resolve().parents[3] / "apps" / "ccsd" / "model",
+    Path(__file__).with_name("shipped"),
+)
+SHIPPED = next((f for f in _FOLDERS if f.is_dir()), _FOLDERS[0]) / "pretrained_ccsd.pt"
 
 
 @dataclass
