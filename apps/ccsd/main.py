@@ -32,10 +32,11 @@ from ccsd.server.api.training import under_way
 from ccsd.server.configs.ccsd import CCSD, DISAGREEMENT
 from ccsd.server.datastores.dicomweb import connect
 from ccsd.server.datastores.local import StudyDatastore
-from ccsd.server.datastores.uploads import StudySessions, unpacked
+from ccsd.server.datastores.uploads import StudySessions
 from ccsd.server.infers.images import resolve_image
 from ccsd.server.infers.request import named_images
 from ccsd.server.trainers.own_process import own_process
+from ccsd.studies.archives import unpacked
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ccsd.common.errors import InputError
-from ccsd.server.datastores import members, uploads
+from ccsd.studies import archives
 from ccsd.studies.study import study_of
 from tests.strangers.archives import MADE, tarred, zipped
 from tests.strangers.formats import nifti
@@ -25,7 +25,7 @@ STUDY = {"p_flair.nii": IMAGE, "p_t1.nii": IMAGE}
 
 @pytest.mark.parametrize("made", MADE)
 def test_a_study_comes_out_of_every_archive(tmp_path: Path, made: str) -> None:
-    with uploads.unpacked(MADE[made](tmp_path, STUDY)) as folder:
+    with archives.unpacked(MADE[made](tmp_path, STUDY)) as folder:
         study = study_of(folder)
         assert {m: p.name for m, p in study.files.items()} == {"flair": "p_flair.nii", "t1": "p_t1.nii"}
         assert all(p.read_bytes() == IMAGE for p in study.files.values())
@@ -34,7 +34,7 @@ def test_a_study_comes_out_of_every_archive(tmp_path: Path, made: str) -> None:
 
 @pytest.mark.parametrize("made", MADE)
 def test_an_archive_of_one_image_is_that_image(tmp_path: Path, made: str) -> None:
-    with uploads.unpacked(MADE[made](tmp_path, {"p_flair.nii": IMAGE})) as file:
+    with archives.unpacked(MADE[made](tmp_path, {"p_flair.nii": IMAGE})) as file:
         assert (file.name, file.read_bytes()) == ("p_flair.nii", IMAGE)
 
 
@@ -43,7 +43,7 @@ def refused(archive: Path, folder: Path) -> str:
     folder.mkdir()
     before = sorted(p.name for p in folder.parent.iterdir())
     with pytest.raises(InputError) as caught:
-        uploads.unpack(archive, folder)
+        archives.unpack(archive, folder)
     assert sorted(p.name for p in folder.parent.iterdir()) == before
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
@@ -90,7 +90,7 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_tar_of_too_many_bytes_is_refused_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    monkeypatch.setattr(uploads, "MOST_BYTES", 1000)
+    monkeypatch.setattr(archives, "MOST_BYTES", 1000)
     archive = tarred(tmp_path / "s.tar", {"a": b"\0" * 600, "b": b"\0" * 600, "c": b"\0" * 600}, mode)
     assert "expected at most" in refused(archive, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
@@ -104,7 +104,7 @@ def test_a_tar_that_declares_gigabytes_is_refused_from_its_header(tmp_path: Path
 
 
 def test_a_tar_with_a_large_note_is_refused_without_reading_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(members, "MOST_NOTE", 1000)
+    monkeypatch.setattr(archives, "MOST_NOTE", 1000)
     archive = tarred(tmp_path / "s.tar", {"x" * 3000: b""}, "w", form=tarfile.GNU_FORMAT)
     assert "expected at most 1000" in refused(archive, tmp_path / "out")
 
@@ -153,5 +153,5 @@ def test_a_name_in_another_encoding_is_kept_as_far_as_it_is_text(tmp_path: Path)
         info = tarfile.TarInfo("Müller\n_t1.nii")
         info.size = len(IMAGE)
         archive.addfile(info, io.BytesIO(IMAGE))
-    with uploads.unpacked(_put(tmp_path / "s.tar", stream.getvalue())) as file:
+    with archives.unpacked(_put(tmp_path / "s.tar", stream.getvalue())) as file:
         assert file.name.encode("utf-8").decode() == "M\ufffdller__t1.nii"

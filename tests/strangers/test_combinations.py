@@ -26,7 +26,7 @@ from ccsd.imaging.volumes import Volume, read_sources
 from ccsd.method.task import BRATS
 from ccsd.preprocessing.common_space import to_common_space
 from ccsd.preprocessing.prepare import Prepared, prepare
-from ccsd.server.datastores.uploads import unpacked
+from ccsd.studies.archives import unpacked
 from ccsd.studies.labels import read_label
 from ccsd.studies.study import Study, study_of
 from tests.strangers.archives import MADE

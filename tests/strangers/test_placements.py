@@ -21,8 +21,8 @@ from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models.served import ServedModel
 from ccsd.server.datastores.local import StudyDatastore
-from ccsd.server.datastores.uploads import unpacked
 from ccsd.server.infers.ccsd import CCSDInferTask
+from ccsd.studies.archives import unpacked
 from tests.strangers.formats import FORMS
 from tests.strangers.placements import PLACEMENTS, SHAPE, Placement
 

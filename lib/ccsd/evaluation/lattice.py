@@ -18,12 +18,13 @@ from ccsd.evaluation.summary import Row
 from ccsd.imaging.lattice import lies_on
 from ccsd.imaging.volumes import Grid, Volume
 from ccsd.inference.label_map import SPECKS, label_map
+from ccsd.inference.pipeline import common_input, mask_on_grid
 from ccsd.inference.predict import WindowConfig, predict
 from ccsd.method import subsets
 from ccsd.method.network import CCSDNetwork
 from ccsd.method.task import Task
-from ccsd.preprocessing.common_space import RawResult, to_common_space
-from ccsd.preprocessing.prepare import Prepared, prepare
+from ccsd.preprocessing.common_space import RawResult
+from ccsd.preprocessing.prepare import Prepared
 from ccsd.studies.labels import label_grid, read_drawn
 from ccsd.studies.study import Study, read_asked
 
@@ -94,9 +95,7 @@ def read_labelled(study: Study, task: Task, *, label: Path | None = None, image:
         inner=tuple(task.region_labels.values()),
     )
     drawn = task.drawn(reference.listed) if reference.listed else tuple(task.regions)
-    common = to_common_space(volumes, asked=asked)
-    of_task = {m: common.volumes[m] for m in study.sources if m not in common.left_out}
-    prepared = prepare(of_task, task.modalities, spacing=task.spacing)
+    prepared, common = common_input(study, volumes, asked, task)
     return LabelledStudy(study.id, volumes, reference.values, drawn, common, prepared)
 
 
@@ -115,17 +114,18 @@ def measure(
     Args:
         specks: see `ccsd.inference.label_map.label_map`.
     """
-    task, frame = network.task, study.prepared.frame
+    task = network.task
     truth = _regions(torch.from_numpy(study.reference), task)
     voxel_ml = float(np.prod(study.grid.spacing)) / 1000
     wanted = subsets.lattice(subsets.from_present(study.prepared.present))
     predicted = predict(network, study.prepared.volumes, study.prepared.present, wanted, window)
     for subset in wanted:
-        found, _ = label_map(study.common.restore(frame.restore(predicted[subset])), task, specks=specks)
+        label, _ = mask_on_grid(predicted[subset], study.prepared, study.common, task, min_component_fraction=specks)
+        found = torch.from_numpy(label)
         ruled = apply_et_rule(found, task, voxel_ml)
         rows = _rows(study, subset, found, truth, task)
         ruled_rows = rows if torch.equal(ruled, found) else _rows(study, subset, ruled, truth, task)
-        yield Measured(subset, found.numpy(), rows, ruled_rows)
+        yield Measured(subset, label, rows, ruled_rows)
 
 
 def dice_by_subset(

@@ -30,7 +30,7 @@ def label_map(probabilities: Tensor, task: Task, *, specks: float = SPECKS) -> t
     if not specks or not label.any():
         return label, 0
     values = label.cpu().numpy()
-    (box,) = ndimage.find_objects(values > 0)
+    (box,) = ndimage.find_objects((values > 0).view(np.uint8))
     parts, _ = ndimage.label(values[box] > 0, structure=TOUCHING)
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0

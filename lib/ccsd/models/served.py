@@ -7,9 +7,9 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ccsd.common.errors import InputError
-from ccsd.method.network import NetworkConfig
-from ccsd.method.task import Task
+from ccsd.common.errors import InputError, NotFoundError
+from ccsd.method.network import PRESETS, NetworkConfig
+from ccsd.method.task import BRATS, Task
 from ccsd.models import checkpoint
 from ccsd.models.checkpoint import Checkpoint
 
@@ -64,6 +64,20 @@ class ServedModel:
                 raise
             logger.error("%s: refused", error)
             return self._checkpoint
+
+
+def model_of(weights: Path | None, task: Task) -> ServedModel:
+    """The weights in a file; None: those that the app serves, else those that came with it.
+
+    Raises:
+        NotFoundError: there are none.
+    """
+    own = "ccsd" if task == BRATS else f"ccsd_{task.name}"
+    published = weights or SHIPPED.with_name(f"{own}.pt")
+    shipped = weights or SHIPPED.with_name(f"pretrained_{own}.pt")
+    if not published.is_file() and not shipped.is_file():
+        raise NotFoundError(f"weights {shipped} do not exist, expected a checkpoint file")
+    return ServedModel(published, shipped, task, PRESETS["small"])
 
 
 def _signature(path: Path) -> tuple[int, int, int]:

@@ -153,6 +153,30 @@ def study_of(
     return _study(found, choice)
 
 
+def from_images(images: Mapping[str, Path], modalities: Sequence[str] = BRAIN) -> Study:
+    """The study of exactly these images: modality -> file, or folder of one DICOM series.
+
+    Raises:
+        NotFoundError: no such file.
+        InputError: a modality that is not among `modalities`, or a path that holds several images.
+    """
+    unknown = [m for m in images if m not in modalities]
+    if unknown:
+        raise InputError(f"images of {', '.join(unknown)} are given, expected some of {', '.join(modalities)}")
+    sources = {m: _only_image(m, path, modalities) for m, path in images.items()}
+    first = next(iter(images.values()))
+    return Study(first.name if first.is_dir() else names.parse(first, modalities).case, sources)
+
+
+def _only_image(modality: str, path: Path, modalities: Sequence[str]) -> Source:
+    found = [c.source for c in scan.around(path, modalities).candidates]
+    held = [s for s in found if path.is_dir() or s.holds(path)]
+    if len(held) != 1:
+        several = scan.listed([s.name for s in held], ", ")
+        raise InputError(f"{path.name} holds {len(held)} images ({several}), expected the one that is {modality}")
+    return replace(held[0], rule="named by the user")
+
+
 def _why_not(image: Path, choice: Choice, asked: LeftOut | None, modalities: Sequence[str]) -> str:
     """Why there is nothing to segment: what is wrong with the asked image, or with those of the asked folder."""
     left_out = [asked] if asked else [*choice.unknown, *choice.refused, *choice.spare]
@@ -187,6 +211,12 @@ def _unreadable(source: Source) -> str:
 
 def _study(found: Found, choice: Choice) -> Study:
     return Study(found.id, choice.sources, found.label, choice.unknown, choice.refused, choice.spare, found.note)
+
+
+def image_of(study: Study, name: str) -> Source | None:
+    """The image of a study that `read_asked` calls by this name."""
+    left_out = (o.source for o in (*study.spare, *study.unknown, *study.refused))
+    return study.sources.get(name) or next((s for s in left_out if s.name == name), None)
 
 
 def read_asked(study: Study, asked: Path) -> tuple[dict[str, Volume], str]:

@@ -9,24 +9,24 @@ from ccsd.server.infers.request import read_request
 
 @pytest.mark.parametrize("value", [None, "", " ", "all", ["all"]])
 def test_all_modalities_are_the_default(value: object) -> None:
-    assert read_request({"modalities": value}, BRATS).modalities is None
+    assert read_request({"modalities": value}, BRATS).options.modalities is None
 
 
 @pytest.mark.parametrize(
     "value", [["t1", "flair"], "t1,flair", "t1, flair", '["t1", "flair"]', ["t1", "flair", "t1"], "t1,,flair,"]
 )
 def test_modalities_may_be_a_list_or_text(value: object) -> None:
-    assert read_request({"modalities": value}, BRATS).modalities == ("t1", "flair")
+    assert read_request({"modalities": value}, BRATS).options.modalities == ("t1", "flair")
 
 
 def test_a_list_of_devices_as_the_options_panel_has_it_means_the_first() -> None:
-    assert read_request({"device": ["cpu"]}, BRATS).device.type in ("cpu", "cuda")
+    assert read_request({"device": ["cpu"]}, BRATS).options.device.type in ("cpu", "cuda")
 
 
 @pytest.mark.parametrize("value", [None, "", "auto", ["auto", "off", "full"]])
 def test_preparation_is_automatic_unless_the_request_says_otherwise(value: object) -> None:
-    assert read_request({"preprocess": value}, BRATS).preprocess == "auto"
-    assert read_request({"preprocess": "full"}, BRATS).preprocess == "full"
+    assert read_request({"preprocess": value}, BRATS).options.preprocess == "auto"
+    assert read_request({"preprocess": "full"}, BRATS).options.preprocess == "full"
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,6 @@ def test_a_wrong_parameter_is_named_with_what_was_expected(wrong: dict[str, obje
 
 @pytest.mark.parametrize("value", [{"t1": "a", "flair": "b.nii.gz"}, '{"t1": "a", "flair": "b.nii.gz"}'])
 def test_a_request_can_say_itself_which_image_is_which_modality(value: object) -> None:
-    request = read_request({"modalities": value}, BRATS)
+    request = read_request({"modalities": value}, BRATS).options
     assert request.modalities == ("t1", "flair")
     assert request.named == {"t1": "a", "flair": "b.nii.gz"}

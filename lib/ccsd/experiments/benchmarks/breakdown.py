@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from ccsd.imaging.volumes import read_sources, write_volume
-from ccsd.inference.predict import WindowConfig, predict, quickest
+from ccsd.common.clock import Clock
+from ccsd.inference.mask_file import write_mask
+from ccsd.inference.pipeline import Options, Segmenter
+from ccsd.inference.predict import WindowConfig, quickest
 from ccsd.method.network import CCSDNetwork
-from ccsd.preprocessing.common_space_cache import cached_common_space
-from ccsd.preprocessing.prepare import prepare
-from ccsd.server.infers.ccsd import mask_on_grid
+from ccsd.models.served import ServedModel
 from ccsd.studies.study import Study
 
 EDGE = 128  # voxels of the profiled window
@@ -28,31 +27,15 @@ KINDS = {
 }
 
 
-def steps(network: CCSDNetwork, study: Study, folder: Path, window: WindowConfig) -> Iterator[tuple[str, float]]:
-    """(step, CPU seconds of this process) of one study, after one that is not measured."""
-    for measured in (False, True):
-        last = time.process_time()
-        for step in _steps(network, study, folder, window):
-            now = time.process_time()
-            if measured:
-                yield step, now - last
-            last = time.process_time()
-
-
-def _steps(network: CCSDNetwork, study: Study, folder: Path, window: WindowConfig) -> Iterator[str]:
-    volumes = read_sources(study.sources)
-    yield "read"
-    asked, task = next(iter(volumes)), network.task
-    common = cached_common_space(volumes, asked=asked, folder=folder)
-    prepared = prepare(common.volumes, task.modalities, spacing=task.spacing)
-    yield "prepare"
-    subset = sum(1 << m for m, there in enumerate(prepared.present) if there)
-    probabilities = predict(network, prepared.volumes, prepared.present, [subset], window)[subset]
-    yield "network"
-    label, _ = mask_on_grid(probabilities, prepared, common, task)
-    yield "restore"
-    write_volume(folder / "mask.nii.gz", label, common.grids[asked])
-    yield "write"
+def steps(model: ServedModel, study: Study, folder: Path, window: WindowConfig) -> dict[str, float]:
+    """Step -> CPU seconds of this process for one study, after one that is not measured."""
+    options = Options(window=window, device=torch.device("cpu"))
+    for _ in range(2):
+        clock = Clock(time.process_time)
+        found = Segmenter(model, cache=folder).segment(study, options=options, clock=clock)  # a new one remembers none
+        write_mask(folder / "mask.nii.gz", found)
+        clock.end("write")
+    return {step: spent for step, spent in clock.seconds.items() if step != "total"}
 
 
 @torch.no_grad()

@@ -17,9 +17,8 @@ from ccsd.experiments.benchmarks.alternatives import of_files, of_network, of_st
 from ccsd.experiments.benchmarks.breakdown import operations, steps
 from ccsd.imaging.volumes import read_sources
 from ccsd.inference.predict import WindowConfig
-from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
-from ccsd.models.served import SHIPPED, ServedModel
+from ccsd.models.served import SHIPPED, model_of
 from ccsd.preprocessing.prepare import prepare
 from ccsd.studies.study import study_of
 
@@ -36,8 +35,8 @@ def main() -> None:
             image = write_phantom(make_phantom(PhantomConfig(seed=1)), folder / "made", "made", label=False)[0]
         study = study_of(image, BRATS.modalities)
         prepared = prepare(read_sources(study.sources), BRATS.modalities, spacing=BRATS.spacing)
-        network = ServedModel(folder / "none.pt", SHIPPED, BRATS, PRESETS["small"]).current().network
-        network = network.place(torch.device("cpu"))
+        model = model_of(SHIPPED, BRATS)
+        network = model.current().network.place(torch.device("cpu"))
         found = {
             "files": lambda: of_files(study),
             "studies": lambda: of_studies(network, prepared),
@@ -45,7 +44,7 @@ def main() -> None:
         }
         if "steps" in arguments.parts:
             for name, window in (("windows of 128", WindowConfig()), ("one window", WindowConfig(edge=None))):
-                _print(name, dict(steps(network, study, folder, window)))
+                _print(name, steps(model, study, folder, window))
         if "operations" in arguments.parts:
             _print("one window of 128, as shares", operations(network))
         print("| step | usual | CPU s | instead | ratio |\n|---|---|---|---|---|")

@@ -21,8 +21,7 @@ from ccsd.common.errors import InputError
 from ccsd.evaluation.metrics import dice, hd95
 from ccsd.imaging.volumes import Grid, Volume, read_sources
 from ccsd.inference.label_map import label_map
-from ccsd.inference.predict import WindowConfig, predict
-from ccsd.method import subsets
+from ccsd.inference.pipeline import Options, region_probabilities
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
 from ccsd.models.served import SHIPPED
@@ -122,9 +121,7 @@ def _brains(brains: dict[str, Volume], onto: dict[str, Matrix], common: RawResul
 def _probabilities(model: checkpoint.Checkpoint, volumes: dict[str, Volume]) -> torch.Tensor:
     """Region probabilities (R, d, h, w) on the volumes' grid."""
     prepared = prepare(volumes, BRATS.modalities, spacing=BRATS.spacing)
-    subset = subsets.from_present(prepared.present)
-    found = predict(model.network, prepared.volumes, prepared.present, [subset], WindowConfig())
-    return prepared.frame.restore(found[subset])
+    return prepared.frame.restore(region_probabilities(model, prepared, Options(device=torch.device("cpu"))))
 
 
 def _one(folder: Path) -> Study:

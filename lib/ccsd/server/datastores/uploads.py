@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import lzma
 import re
 import shutil
-import struct
-import tarfile
 import tempfile
 import time
 import uuid
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,18 +18,11 @@ from monailabel.utils.sessions import SessionInfo, Sessions
 
 from ccsd.common.errors import InputError, is_full
 from ccsd.common.files import remove_leftovers, replacing, scratch, writing
-from ccsd.imaging.content import first_line
-from ccsd.server.datastores.members import ARCHIVES, TARS, Member, is_archive, members, stem_of
+from ccsd.studies.archives import ARCHIVES, is_archive, unpack
 
 logger = logging.getLogger(__name__)
 
 META = "meta.info"  # MONAI Label's file of what a session is
-MOST_FILES = 20_000
-MOST_BYTES = 8 * 2**30  # unpacked
-_FAILURES = (
-    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
-    RuntimeError,  # encrypted, or compressed in a way that Python does not know
-)  # fmt: skip
 
 
 class StudySessions(Sessions):
@@ -127,58 +115,3 @@ def is_received(path: Path) -> bool:
     """Whether a path lies in what a client sent with a request."""
     temporary = Path(tempfile.gettempdir()).resolve()
     return any(p.parent == temporary and p.name.startswith(scratch("upload")) for p in path.resolve().parents)
-
-
-@contextmanager
-def unpacked(path: Path) -> Iterator[Path]:
-    """What is in `path`, for as long as it is used, if it is an archive; else `path` itself."""
-    if not is_archive(path):
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix=scratch("study")) as folder:
-        yield unpack(path, Path(folder))
-
-
-def unpack(archive: Path, folder: Path) -> Path:
-    """The files of a zip or tar archive into `folder`; the only file, or `folder`.
-
-    Raises:
-        InputError: no such archive, too large, damaged, or with links or names that lead out of the folder.
-    """
-    folder = folder / stem_of(archive)  # sentences name it
-    try:
-        with members(archive) as found:
-            _check(archive, found)
-        with members(archive) as found:
-            written = [_write(archive, member, folder) for member in found]
-    except _FAILURES as error:
-        if isinstance(error, InputError) or is_full(error):
-            raise
-        kind = "tar" if archive.name.lower().endswith(TARS) else "zip"
-        reason = (error.strerror if isinstance(error, OSError) else None) or first_line(error, archive)
-        raise InputError(f"{archive.name} cannot be read as a {kind} archive ({reason})") from None
-    return written[0] if len(written) == 1 else folder
-
-
-def _write(archive: Path, member: Member, folder: Path) -> Path:
-    target = folder / member.path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        raise InputError(f"{archive.name} holds {member.name} twice, expected a name for each")
-    with member.open() as source, target.open("wb") as file:
-        shutil.copyfileobj(source, file)
-    return target
-
-
-def _check(archive: Path, found: Iterable[Member]) -> None:
-    """Limits are kept from what an archive says of its files: no more of them is unpacked, whatever the data say."""
-    size = count = 0
-    for member in found:
-        count, size = count + 1, size + member.size
-        if count > MOST_FILES or size > MOST_BYTES:
-            raise InputError(
-                f"{archive.name} holds {count} files of {size / 2**30:.1f} GiB, expected at most {MOST_FILES} files "
-                f"of {MOST_BYTES / 2**30:.0f} GiB"
-            )
-    if not count:
-        raise InputError(f"{archive.name} holds no files, expected the images of a study")

@@ -8,18 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from ccsd.common.devices import read_device
 from ccsd.common.errors import InputError
-from ccsd.imaging import filenames
 from ccsd.inference.label_map import SPECKS
+from ccsd.inference.mask_file import EXTENSIONS
+from ccsd.inference.pipeline import Options
 from ccsd.inference.predict import WindowConfig
 from ccsd.method.task import Task
-from ccsd.preprocessing.common_space import MODES, Mode
-
-DICOM_SEG = ".dcm"
-EXTENSIONS = (*filenames.EXTENSIONS, ".nrrd", DICOM_SEG)
+from ccsd.preprocessing.common_space import MODES
 
 
 @dataclass(frozen=True)
@@ -27,23 +23,12 @@ class InferRequest:
     """What a client asked for.
 
     Attributes:
-        modalities: use only these (None: all that the study has).
-        named: modality -> the image that it is, by id or file name, where the request says so itself.
-        preprocess: "full" aligns the series and removes the skull, "off" takes images as they are, "auto" does what the
-            study needs (`ccsd.preprocessing.common_space`).
-        window: how the study is cut.
-        specks: separate parts smaller than this share of the largest are left out (`ccsd.inference.label_map`).
-        device: where to compute.
+        options: of the segmentation.
         relabel: label value -> value to write instead (the request's `enhancing_value`: BraTS 2018 to 2021 wrote 4).
         extension: of the mask file (None: that of the asked image); compress: whether a .nrrd is compressed.
     """
 
-    modalities: tuple[str, ...] | None
-    named: Mapping[str, str]
-    preprocess: Mode
-    window: WindowConfig
-    specks: float
-    device: torch.device
+    options: Options
     relabel: Mapping[int, int]
     extension: str | None
     compress: bool
@@ -65,17 +50,15 @@ def read_request(request: Mapping[str, Any], task: Task) -> InferRequest:
         preprocess = MODES[0]
     if preprocess not in MODES:
         raise InputError(f"preprocess is {preprocess!r}, expected one of {', '.join(MODES)}")
-    return InferRequest(
+    options = Options(
         modalities=modalities,
         named=named,
         preprocess=preprocess,
         window=WindowConfig(edge=int(edge) or None, overlap=_number(request, "overlap", usual.overlap)),
-        specks=specks,
+        min_component_fraction=specks,
         device=read_device(request.get("device")),
-        relabel=_relabel(request, task),
-        extension=extension,
-        compress=bool(request.get("result_compress", False)),
     )
+    return InferRequest(options, _relabel(request, task), extension, bool(request.get("result_compress", False)))
 
 
 def named_images(request: Mapping[str, Any], task: Task) -> tuple[Mapping[str, str], str | None]:

@@ -17,12 +17,12 @@ from pydantic import BaseModel
 
 from ccsd.common.errors import NotFoundError
 from ccsd.imaging.sources import Source
+from ccsd.inference.answer import volumes
 from ccsd.models.compare import compare
 from ccsd.models.versions import Versions
 from ccsd.server.api.openapi import BUSY, ERRORS
 from ccsd.server.api.routes import USER, in_turn
 from ccsd.server.api.training import ADMIN, scores, with_outcome
-from ccsd.server.infers.answer import volumes
 from ccsd.server.page import model, slices, studies
 from ccsd.server.page.recent import Recent
 from ccsd.server.page.slices import Layer

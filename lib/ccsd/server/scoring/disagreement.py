@@ -11,13 +11,13 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from ccsd.common.devices import read_device
 from ccsd.common.errors import InputError
 from ccsd.inference.disagreement import subset_disagreement
+from ccsd.inference.pipeline import common_input
 from ccsd.inference.predict import WindowConfig
 from ccsd.models.checkpoint import Checkpoint
 from ccsd.models.served import ServedModel
 from ccsd.server.datastores.local import StudyDatastore
-from ccsd.server.infers.ccsd import prepared_study
 from ccsd.server.scoring.scores import Scores
-from ccsd.studies.study import study_of
+from ccsd.studies.study import read_asked, study_of
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +57,9 @@ class SubsetDisagreement(ScoringMethod):
         return result
 
     def _score(self, image: str, checkpoint: Checkpoint, datastore: StudyDatastore) -> dict[str, Any]:
-        asked = Path(datastore.study_image(image))
-        study = study_of(asked, self.model.task.modalities)
-        prepared = prepared_study(study, asked, self.model.task, cache=self.cache)
+        target, task = Path(datastore.study_image(image)), self.model.task
+        study = study_of(target, task.modalities)
+        images, name = read_asked(study, target)
+        prepared, _ = common_input(study, images, name, task, cache=self.cache)
         score = subset_disagreement(checkpoint.network, prepared.volumes, prepared.present, window=WindowConfig())
         return {"score": round(score, 5), "has": list(study.sources)}

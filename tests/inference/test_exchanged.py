@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ccsd.inference.pipeline import common_input
 from ccsd.method.task import BRATS
-from ccsd.server.infers.ccsd import _prepared
 from ccsd.studies.study import read_asked, study_of
 from tests.conftest import SHARED_DATA
 
@@ -21,7 +21,7 @@ def warnings_of(folder: Path) -> list[str]:
     """The warnings of an inference from T1 and T1ce, as a folder of files has them."""
     study = study_of(next(folder.glob("*_t1.nii.gz"))).restricted(["t1", "t1ce"])
     volumes, asked = read_asked(study, study.sources["t1"].path)
-    return _prepared(study, volumes, asked, BRATS, cache=folder / "cache", mode="auto")[1].warnings
+    return common_input(study, volumes, asked, BRATS)[1].warnings
 
 
 @pytest.mark.skipif(not STUDIES, reason="the real studies of ../shared/data are not on this machine")

@@ -1,28 +1,41 @@
-"""The files in zip and tar archives, with names as they are to be on disk."""
+"""Zip and tar archives: their files with names as they are to be on disk, and unpacking them within limits."""
 
 from __future__ import annotations
 
+import lzma
 import re
+import shutil
 import stat
+import struct
 import tarfile
+import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from ccsd.common.errors import InputError
-from ccsd.imaging.content import head_of, told, unpacked
+from ccsd.common.errors import InputError, is_full
+from ccsd.common.files import scratch
+from ccsd.imaging import content
+from ccsd.imaging.content import first_line, head_of, told
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 OTHERS = (".7z", ".rar")  # told from images, so that a sentence names them
 ARCHIVES = (".zip", *TARS, *OTHERS)
+MOST_FILES = 20_000
+MOST_BYTES = 8 * 2**30  # unpacked
 MOST_NOTE = 2**20  # bytes of a note on a file in a tar archive: long names, dates
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOTES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+_FAILURES = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
+    RuntimeError,  # encrypted, or compressed in a way that Python does not know
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,61 @@ def stem_of(archive: Path) -> str:
 
 
 @contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """What is in `path`, for as long as it is used, if it is an archive; else `path` itself."""
+    if not is_archive(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix=scratch("study")) as folder:
+        yield unpack(path, Path(folder))
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """The files of a zip or tar archive into `folder`; the only file, or `folder`.
+
+    Raises:
+        InputError: no such archive, too large, damaged, or with links or names that lead out of the folder.
+    """
+    folder = folder / stem_of(archive)  # sentences name it
+    try:
+        with members(archive) as found:
+            _check_size(archive, found)
+        with members(archive) as found:
+            written = [_write(archive, member, folder) for member in found]
+    except _FAILURES as error:
+        if isinstance(error, InputError) or is_full(error):
+            raise
+        kind = "tar" if archive.name.lower().endswith(TARS) else "zip"
+        reason = (error.strerror if isinstance(error, OSError) else None) or first_line(error, archive)
+        raise InputError(f"{archive.name} cannot be read as a {kind} archive ({reason})") from None
+    return written[0] if len(written) == 1 else folder
+
+
+def _write(archive: Path, member: Member, folder: Path) -> Path:
+    target = folder / member.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        raise InputError(f"{archive.name} holds {member.name} twice, expected a name for each")
+    with member.open() as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file)
+    return target
+
+
+def _check_size(archive: Path, found: Iterable[Member]) -> None:
+    """Limits are kept from what an archive says of its files: no more of them is unpacked, whatever the data say."""
+    size = count = 0
+    for member in found:
+        count, size = count + 1, size + member.size
+        if count > MOST_FILES or size > MOST_BYTES:
+            raise InputError(
+                f"{archive.name} holds {count} files of {size / 2**30:.1f} GiB, expected at most {MOST_FILES} files "
+                f"of {MOST_BYTES / 2**30:.0f} GiB"
+            )
+    if not count:
+        raise InputError(f"{archive.name} holds no files, expected the images of a study")
+
+
+@contextmanager
 def members(archive: Path) -> Iterator[Iterator[Member]]:
     """The files in an archive that are no leftovers of a system, one after the other.
 
@@ -65,7 +133,7 @@ def members(archive: Path) -> Iterator[Iterator[Member]]:
         with zipfile.ZipFile(archive) as opened:
             yield _usable(archive, _in_zip(archive, opened))
     elif _is_tar(archive) or archive.name.lower().endswith(TARS):
-        with unpacked(archive) as stream, tarfile.open(fileobj=stream, mode="r:*", tarinfo=_Info) as tar:
+        with content.unpacked(archive) as stream, tarfile.open(fileobj=stream, mode="r:*", tarinfo=_Info) as tar:
             yield _usable(archive, _in_tar(archive, tar))
     else:
         raise InputError(f"{told(archive)}, expected a zip or tar archive")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ccsd.common.errors import InputError
-from ccsd.server.datastores import uploads
+from ccsd.studies import archives
 
 
 def packed(path: Path, members: dict[str, bytes]) -> Path:
@@ -19,11 +19,11 @@ def packed(path: Path, members: dict[str, bytes]) -> Path:
 def test_an_archive_that_says_it_is_too_large_is_refused_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "MOST_BYTES", 1000)
+    monkeypatch.setattr(archives, "MOST_BYTES", 1000)
     archive = packed(tmp_path / "study.zip", {"a": b"\0" * 600, "b": b"\0" * 600})
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match=r"study.zip holds 2 files of .* GiB, expected at most"):
-        uploads.unpack(archive, tmp_path / "out")
+        archives.unpack(archive, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -31,5 +31,5 @@ def test_an_archive_that_says_it_is_too_large_is_refused_before_it_is_unpacked(
 def test_a_name_that_leads_out_of_the_archive_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="expected names that stay inside"):
-        uploads.unpack(packed(tmp_path / "study.zip", {name: b"1"}), tmp_path / "out")
+        archives.unpack(packed(tmp_path / "study.zip", {name: b"1"}), tmp_path / "out")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "study.zip"]

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from ccsd.inference.answer import expected_dice, why_not_expected
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models.checkpoint import Checkpoint, untrained
-from ccsd.server.infers.answer import expected_dice, why_not_expected
 
 NETWORK = untrained(BRATS, PRESETS["tiny"]).network
 ROWS = [

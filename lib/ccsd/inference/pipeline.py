@@ -1,0 +1,210 @@
+"""From a study to a mask: read, common space, the network's input, network, label map on the target image's grid.
+
+All who segment come here: the server, batches, `ccsd segment`, scoring, evaluation, and Python users by `segment`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ccsd.common.clock import Clock
+from ccsd.common.errors import InputError
+from ccsd.imaging.sources import Source
+from ccsd.imaging.volumes import Volume
+from ccsd.inference.feature_cache import FeatureMemory
+from ccsd.inference.label_map import SPECKS, label_map
+from ccsd.inference.predict import predict
+from ccsd.inference.segmentation import Options, Segmentation
+from ccsd.method import subsets
+from ccsd.method.task import BRATS, Task
+from ccsd.models.checkpoint import Checkpoint
+from ccsd.models.served import ServedModel, model_of
+from ccsd.preprocessing.common_space import Mode, RawResult, is_prepared, to_common_space
+from ccsd.preprocessing.common_space_cache import cached_common_space
+from ccsd.preprocessing.prepare import Prepared, prepare
+from ccsd.studies.archives import unpacked
+from ccsd.studies.enhancement import is_after
+from ccsd.studies.study import Study, from_images, image_of, read_asked, study_of
+
+__all__ = [
+    "Options",
+    "Segmentation",
+    "Segmenter",
+    "common_input",
+    "find_study",
+    "mask_on_grid",
+    "region_probabilities",
+    "segment",
+]
+
+
+class Segmenter:
+    """A model with what it remembers: studies in common space, and features of the last studies.
+
+    Args:
+        model: read anew whenever other weights are published.
+        cache: folder for studies in common space (None: they are not kept).
+    """
+
+    def __init__(self, model: ServedModel, *, cache: Path | None = None) -> None:
+        self.model = model
+        self.cache = cache
+        self.memory = FeatureMemory()
+        self._lock = threading.Lock()  # one network at a time: its memory and the cores are shared
+
+    def segment(
+        self, study: Study, target: Path | None = None, options: Options | None = None, *, clock: Clock | None = None
+    ) -> Segmentation:
+        """Args:
+            study: with the images to use.
+            target: the image on whose grid the mask is to lie; for None or a folder, the first modality's.
+            clock: takes the seconds of each step.
+
+        Raises:
+            InputError: an image cannot be read, or none can be used.
+        """
+        options, clock, task = options or Options(), clock or Clock(), self.model.task
+        target = target or next(iter(study.sources.values())).path
+        images, name = read_asked(study, target)
+        clock.lap("read")
+        prepared, common = common_input(study, images, name, task, cache=self.cache, mode=options.preprocess)
+        clock.lap("prepare")
+        with self._lock:
+            checkpoint = self.model.current()
+            probabilities = region_probabilities(checkpoint, prepared, options, memory=self.memory)
+        clock.lap("network")
+        fraction = options.min_component_fraction
+        label, removed = mask_on_grid(probabilities, prepared, common, task, min_component_fraction=fraction)
+        clock.lap("restore")
+        source = image_of(study, name) or Source(target)
+        used = study.without(common.left_out)
+        return Segmentation(label, removed, used, source, images, common, checkpoint, options)
+
+
+def segment(
+    study: Path | str | None = None,
+    *,
+    weights: Path | str | None = None,
+    task: Task = BRATS,
+    options: Options | None = None,
+    **images: Path | str | None,
+) -> Segmentation:
+    """Segment one study, without a server:
+
+        segment("patient7").label
+        segment(t1ce="a.nii.gz", flair="b.nii.gz", options=Options(preprocess="off")).volumes_ml
+
+    Args:
+        study: a folder of files or of DICOM, an archive of one (.zip, .tar.gz), or one of its images, on whose grid
+            the mask is then.
+        images: instead of `study`, modality (`t1`, `t1ce`, `t2`, `flair`) -> file or folder of one DICOM series; the
+            mask lies on the first one's grid.
+        weights: None: those that the app serves, else the ones that came with it.
+
+    Raises:
+        InputError: no such study, file or weights, or one that cannot be used.
+    """
+    options = options or Options()
+    given = {name: Path(path) for name, path in images.items() if path is not None}
+    if (study is None) == (not given):
+        raise InputError(f"expected a study, or images by modality ({', '.join(task.modalities)}), and not both")
+    segmenter = Segmenter(model_of(Path(weights) if weights else None, task))
+    if study is None:
+        return segmenter.segment(from_images(given, task.modalities), options=options)
+    with unpacked(Path(study)) as target:
+        return segmenter.segment(find_study(target, options, task), target, options)
+
+
+def find_study(target: Path, options: Options, task: Task) -> Study:
+    """The study that an image belongs to or that a folder holds, with the modalities that are asked for.
+
+    Raises:
+        InputError: it cannot be told, or lacks a modality that is asked for.
+    """
+    only = options.modalities[0] if options.modalities and len(options.modalities) == 1 else None
+    study = study_of(target, task.modalities, modality=only, named=options.named)
+    return study.restricted(options.modalities) if options.modalities else study
+
+
+def common_input(
+    study: Study,
+    images: Mapping[str, Volume],
+    target: str,
+    task: Task,
+    *,
+    cache: Path | None = None,
+    mode: Mode = "auto",
+) -> tuple[Prepared, RawResult]:
+    """The network's input from all modalities of a study, and the way back to the image that is called `target`.
+
+    Args:
+        images: as `ccsd.studies.study.read_asked` gives them.
+
+    Raises:
+        InputError: none of them can be used.
+    """
+    if cache:
+        common = cached_common_space(images, asked=target, folder=cache, mode=mode)
+    else:
+        common = to_common_space(images, asked=target, mode=mode)
+    usable = study.without(common.left_out).sources
+    of_task = {m: common.volumes[m] for m in task.modalities if m in usable}
+    if not of_task:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in common.left_out.items())
+        raise InputError(f"study {study.id} has no modality that can be used: {reasons}")
+    prepared = prepare(of_task, task.modalities, spacing=task.spacing)
+    notes = [note for image in images.values() for note in image.notes]
+    stripped = mode != "off" or is_prepared(images)  # vessels of the scalp are no sign of contrast agent
+    exchanged = _exchanged(of_task) if stripped else []
+    return prepared, replace(common, warnings=[*notes, *common.warnings, *exchanged])
+
+
+def region_probabilities(
+    checkpoint: Checkpoint, prepared: Prepared, options: Options, *, memory: FeatureMemory | None = None
+) -> Tensor:
+    """Probabilities of the regions (R, d, h, w) in the network's frame, from exactly the present modalities."""
+    network = checkpoint.network.place(options.device)
+    subset = subsets.from_present(prepared.present)
+    found = predict(
+        network,
+        prepared.volumes,
+        prepared.present,
+        [subset],
+        options.window,
+        memory=memory,
+        version=checkpoint.version,
+    )
+    return found[subset]
+
+
+def mask_on_grid(
+    probabilities: Tensor,
+    prepared: Prepared,
+    common: RawResult,
+    task: Task,
+    *,
+    min_component_fraction: float = SPECKS,
+) -> tuple[NDArray[np.uint8], int]:
+    """Region probabilities in the network's frame -> label map (D, H, W) uint8 on the target image's grid, and how many
+    voxels were left out of it as small components."""
+    on_target = common.restore(prepared.frame.restore(probabilities))
+    label, removed = label_map(on_target, task, specks=min_component_fraction)
+    return label.numpy(), removed
+
+
+def _exchanged(volumes: Mapping[str, Volume]) -> list[str]:
+    """A sentence where what is called T1 enhances and what is called T1ce does not."""
+    plain, enhanced = (volumes.get(m) for m in ("t1", "t1ce"))
+    if plain is None or enhanced is None or not plain.grid.matches(enhanced.grid):
+        return []
+    steps = tuple(slice(None, None, max(1, round(2 / mm))) for mm in plain.grid.spacing)
+    if is_after(enhanced.data[steps], plain.data[steps]) is not False:
+        return []
+    return ["t1 and t1ce look exchanged: what is called t1 shows contrast agent, what is called t1ce does not"]
