@@ -16,7 +16,7 @@ find_python() {
   return 1
 }
 
-# install_locked: first of all the files that requirements/lock-*.txt know by hash (docs/supply_chain.md). Which lock: that
+# install_locked: first of all the files that requirements/lock-*.txt know by hash (docs/operate.md). Which lock: that
 # of the torch that pip would take here. A file other than its hash stops the start; whatever else fails is left to the
 # requirement files, which come next. CCSD_LOCK: cpu or cuda chooses, off leaves it out.
 install_locked() {
@@ -38,7 +38,7 @@ install_locked() {
   elif grep -q "DO NOT MATCH THE HASHES" "$log"; then
     sed -n '/DO NOT MATCH THE HASHES/,$p' "$log" >&2
     echo "error: a package is not the file that ${lock##*/} knows, nothing was installed; if your registry builds its own" \
-      "packages and you trust it, start with CCSD_LOCK=off (docs/supply_chain.md)" >&2
+      "packages and you trust it, start with CCSD_LOCK=off (docs/operate.md)" >&2
     return 1
   else
     tail -n 3 "$log" >&2

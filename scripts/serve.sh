@@ -54,7 +54,7 @@ case "$host" in
   *)
     if [ "${MONAI_LABEL_AUTH_ENABLE:-false}" != true ]; then
       echo "WARNING: --host $host lets everybody who reaches this machine see the studies, change labels and train;" \
-        "authentication is off (docs/security.md)" >&2
+        "authentication is off (docs/operate.md)" >&2
     fi
     ;;
 esac

@@ -23,7 +23,7 @@ OLDEST = "3.11"
 CUDA_ONLY = ("nvidia-", "cuda-", "triton")  # what a CPU build of torch does not ask for
 # CPU builds of torch are not on the default index; these are the hashes of those that were seen.
 CPU_TORCH = {"3.11": "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"}
-HEAD = """# Made by scripts/dev/lock.py make; do not edit. docs/supply_chain.md says how it is used.
+HEAD = """# Made by scripts/dev/lock.py make; do not edit. docs/operate.md says how it is used.
 """
 
 
@@ -130,7 +130,7 @@ def main() -> int:
     for line in wrong:
         print(f"{line}: run scripts/dev/lock.py make")
     if unverified:
-        print(f"installed by version, not by hash: {', '.join(unverified)} (docs/supply_chain.md)")
+        print(f"installed by version, not by hash: {', '.join(unverified)} (docs/operate.md)")
     return 1 if wrong else 0
 
 

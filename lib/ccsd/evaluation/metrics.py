@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ccsd.method.task import Task
 
-HD95_ONE_EMPTY = 373.13  # mm, the diagonal of BraTS's 240 x 240 x 155 mm field of view (METHOD: Evaluation)
+HD95_ONE_EMPTY = 373.13  # mm, the diagonal of BraTS's 240 x 240 x 155 mm field of view (docs/method.md: Evaluation)
 ET_RULE_REGION = "ET"
 ET_RULE_ML = 0.5  # BraTS participants' rule: predicted ET under 500 voxels of 1 mm is relabelled as core
 

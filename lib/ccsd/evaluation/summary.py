@@ -1,4 +1,4 @@
-"""Measurements of many studies -> the figures of METHOD: Evaluation. Pure functions on a table of rows.
+"""Measurements of many studies -> the figures of docs/method.md: Evaluation. Pure functions on a table of rows.
 
 A row is one case, one subset and one region: Dice and HD95 in mm.
 """

@@ -10,7 +10,7 @@ from torch import Tensor
 from ccsd.common.errors import InputError
 from ccsd.method.task import Task
 
-SPECKS = 0.1  # docs/training.md has the measurement
+SPECKS = 0.1  # docs/notebook.md has the measurement
 TOUCHING = np.ones((3, 3, 3), dtype=bool)  # voxels that share a corner belong together
 
 

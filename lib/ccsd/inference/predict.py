@@ -49,7 +49,7 @@ class WindowConfig:
 
 
 def quickest(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies it natively (docs/performance.md has the measurement), else float32."""
+    """bfloat16 where the device multiplies it natively (docs/notebook.md has the measurement), else float32."""
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:

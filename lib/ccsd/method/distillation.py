@@ -1,4 +1,4 @@
-"""HMSD and DMCD: the available full set teaches its subsets, and each set its next smaller one (METHOD: Losses).
+"""HMSD and DMCD: the available full set teaches its subsets, each set its next smaller one (docs/method.md: Losses).
 
 `z` is subset -> (B, C, D, H, W), fused features or logits, looked up only where it is needed (`Lazy`). Teachers are
 detached here.

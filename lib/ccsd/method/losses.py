@@ -1,4 +1,4 @@
-"""The CCSD training objective: L = L_seg + auxiliary + lambda_h * L_HMSD + lambda_d * L_DMCD (METHOD: Losses)."""
+"""The CCSD training objective: L_seg + auxiliary + lambda_h * L_HMSD + lambda_d * L_DMCD (docs/method.md: Losses)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LossConfig:
         lambda_h, lambda_d: weights of HMSD and DMCD after warm-up; 0 switches a term off and costs nothing.
         tau: distillation temperature.
         warm_up: share of the training over which both weights grow linearly from 0.
-        distil: "features" or "logits" (METHOD: table 4's text and "ours").
+        distil: "features" or "logits" (docs/method.md: Ablations).
         feature: which features are distilled: "fused", "shared" or "specific" (table 4).
         normalise: features are brought to zero mean and unit deviation, each channel of a study by itself, before the
             softmax over channels, so that channels of large values do not decide alone.

@@ -1,4 +1,4 @@
-"""The CCSD network: encode each modality once, fuse any subset, decode (METHOD: Network; arXiv 2511.14599, ShaSpec).
+"""The CCSD network: encode each modality once, fuse any subset, decode (docs/method.md: Network; arXiv 2511.14599).
 
 Axes: B batch, N modalities, C channels, R regions, D H W voxels. A subset is a bit mask (`ccsd.method.subsets`).
 """
@@ -157,8 +157,8 @@ class CCSDNetwork(nn.Module):
         """Z(S) at one scale: the N slots on channels, (B, N*C_s, D_s, H_s, W_s).
 
         Slot m is C(shared_m, specific_m) for m in S, else the mean of the shared features of S. For the ablations of
-        what is distilled (METHOD: table 4), `kind` puts the shared or the specific features in the slots of S instead;
-        with "specific", absent slots are the mean of the specific features.
+        what is distilled (docs/method.md: Ablations), `kind` puts the shared or the specific features in the slots of
+        S instead; with "specific", absent slots are the mean of the specific features.
         """
         own = subsets.members(subset)
         slots: dict[int, Tensor] = getattr(features, kind)[scale]

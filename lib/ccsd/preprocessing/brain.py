@@ -2,7 +2,7 @@
 
 Fisch et al., "deepbet: Fast brain extraction of T1-weighted MRI using convolutional neural networks", Computers in
 Biology and Medicine 179, 2024. The package is installed without its dependencies and never imported: its TorchScript
-files need torch alone. Trained on T1; what it is worth on other contrasts is in docs/raw.md.
+files need torch alone. Trained on T1; what it is worth on other contrasts is in docs/notebook.md.
 """
 
 from __future__ import annotations

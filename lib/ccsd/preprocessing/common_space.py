@@ -4,7 +4,7 @@ Series as scanned have a skull, thick slices and a grid each, and the head moves
 function below: the brain is found on one series, the reference; the others are registered to it; the reference is
 turned to the standard brain; each series is interpolated once, to 1 mm in the standard axes, zero outside the brain.
 All alignment is rigid: volumes in mL stay true. A series that shows part of the brain is placed by the scanner's
-coordinates. Measured in docs/raw.md.
+coordinates. Measured in docs/notebook.md.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 Mode = Literal["auto", "off", "full"]
 MODES: tuple[Mode, ...] = get_args(Mode)
-BRAIN_CONTRASTS = ("t1", "t1ce", "flair", "t2")  # the earlier, the better the brain is found on it (docs/raw.md)
+BRAIN_CONTRASTS = ("t1", "t1ce", "flair", "t2")  # the earlier, the better the brain is found on it (docs/notebook.md)
 THIN = 2.0  # mm; a series of thinner slices is a better reference than one of thicker slices, whatever its contrast
 ORTHOGONAL = 1e-3  # largest cosine between two axes of a grid
 MARGIN = 4  # mm around the brain

@@ -11,7 +11,7 @@ LEAST_SLICES = 5  # of fewer there is nothing to align or to find a brain in
 SLAB = 100.0  # mm; a grid whose shortest side is less shows part of a head
 SHORTER = 0.8  # of the shortest side of another series (WHOLE mm of it at most): part of what that one shows
 WHOLE = 130.0
-ENOUGH = 0.8  # share of the brain; a series with less is left out: masks are better without it (docs/raw.md)
+ENOUGH = 0.8  # share of the brain; a series with less is left out: masks are better without it (docs/notebook.md)
 
 
 def shortest_side(grid: Grid) -> float:

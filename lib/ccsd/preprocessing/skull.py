@@ -23,7 +23,7 @@ TISSUE = 0.08  # of the brightest: air is darker
 RING = 2.0  # mm a layer, from the outline inwards
 SCALP, SKULL = range(1, 5), range(2, 9)  # layers in which each may lie
 FEWEST = 50  # voxels of a layer
-HEAD = 3.2  # dm2 of cross-section and the drop of brightness under the scalp, added; measured in docs/raw.md
+HEAD = 3.2  # dm2 of cross-section and the drop of brightness under the scalp, added; measured in docs/notebook.md
 
 
 def shows_skull(volume: Volume) -> bool:

@@ -1,1 +1,1 @@
-"""The ablations of METHOD: variants of the method trained and measured under one budget."""
+"""The ablations of docs/method.md: variants of the method trained and measured under one budget."""

@@ -36,7 +36,7 @@ def _of_size(rows: Sequence[Mapping[str, Any]], size: int) -> list[Mapping[str, 
 
 
 def _aurc(rows: Sequence[Mapping[str, Any]], task: Task) -> float:
-    """METHOD: Evaluation. Trapezoid over how many modalities are missing, scaled so that a flat curve scores itself."""
+    """Trapezoid over how many modalities are missing; a flat curve scores itself (docs/method.md: Evaluation)."""
     sizes = range(len(task.modalities), 0, -1)
     curve = [_average(_of_size(rows, k), list(task.regions)) for k in sizes]
     if len(curve) == 1:

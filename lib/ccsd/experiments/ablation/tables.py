@@ -12,7 +12,7 @@ def _losses(**values: Any) -> Change:
     return {"train": {"losses": values}}
 
 
-# Numbers are the paper's tables (METHOD: Ablations); the others are ours.
+# Numbers are the paper's tables (docs/method.md: Ablations); the others are ours.
 TABLES: dict[str, dict[str, Change]] = {
     "3": {
         "neither": _losses(lambda_h=0, lambda_d=0),
