@@ -57,6 +57,24 @@ def test_every_command_is_one(page: Path) -> None:
     assert unknown == set()
 
 
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name != "CHANGELOG.md"], ids=named)
+def test_every_option_of_a_command_is_one(page: Path) -> None:
+    assert {option for call in calls(page) for option in unknown_options(call)} == set()
+
+
+def calls(page: Path) -> list[str]:
+    """`ccsd NAME ...` and `ccsd.experiments NAME ...` as they stand in code, a line each."""
+    code = "\n".join(re.findall(r"```.*?```|`[^`]+`", page.read_text(), flags=re.S))
+    joined = re.sub(r"\\\n\s*|\n(?=--|ccsd\.)", " ", code)  # broken by a backslash, or by the end of a line of text
+    return re.findall(r"\bccsd(?:\.experiments)? [a-z_]+ [^\n;)`#]*", joined)
+
+
+def unknown_options(call: str) -> set[str]:
+    program, name, *words = call.split()
+    file = REPOSITORY / "lib" / "ccsd" / ("commands" if program == "ccsd" else "experiments/commands") / f"{name}.py"
+    return {f"{call}: {w}" for w in words if w.startswith("-") and f'"{w.split("=")[0]}"' not in file.read_text()}
+
+
 def test_every_picture_is_shown_by_a_page() -> None:
     shown = {(page.parent / target).resolve() for page in PAGES for target in LINK.findall(page.read_text())}
     pictures = {*(REPOSITORY / "docs").glob("*.png"), *(REPOSITORY / "docs").glob("*.svg")}
