@@ -45,9 +45,9 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """Every distribution of this environment by name, once."""
+    """Every distribution of this environment by name, once, but for the project itself."""
     found = {d.metadata["Name"]: d for d in distributions(path=SITE)}
-    return [_row(found[name]) for name in sorted(found, key=str.lower)]
+    return [_row(found[name]) for name in sorted(found, key=str.lower) if name != "ccsd-monailabel"]
 
 
 def _row(distribution: Distribution) -> Row:
