@@ -30,8 +30,8 @@ from ccsd.server.api.origins import read_origins
 from ccsd.server.api.server import install_routes
 from ccsd.server.api.training import under_way
 from ccsd.server.configs.ccsd import CCSD, DISAGREEMENT
-from ccsd.server.datastores.dicomweb import connect
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.connect import connect
+from ccsd.server.datastores.folder import open_folder
 from ccsd.server.datastores.uploads import StudySessions
 from ccsd.server.infers.images import resolve_image
 from ccsd.server.infers.request import named_images
@@ -80,7 +80,7 @@ class CCSDApp(MONAILabelApp):
     def init_datastore(self) -> Datastore:
         if self.studies.startswith(("http://", "https://")):
             return connect(self.studies, self._task, patient_ids=self._patient_ids)
-        return StudyDatastore(self.studies, self._task, patient_ids=self._patient_ids)
+        return open_folder(Path(self.studies), self._task, patient_ids=self._patient_ids)
 
     @property
     def _task(self) -> Task:

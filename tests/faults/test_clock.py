@@ -20,7 +20,7 @@ from ccsd.models import checkpoint
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Versions
 from ccsd.preprocessing.common_space_cache import cached_common_space
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.folder import open_folder
 from ccsd.server.datastores.uploads import StudySessions
 from ccsd.studies.study import study_of
 from ccsd.training.cache import cached_file
@@ -96,7 +96,7 @@ def test_studies_of_the_future_do_not_push_new_ones_out_of_the_cache(tmp_path: P
 @pytest.mark.parametrize("jump", JUMPS)
 def test_the_label_saved_last_is_trained_on(tmp_path: Path, phantom: Phantom, clock: Clock, jump: str) -> None:
     write_phantom(phantom, tmp_path / "a", "a", modalities=["t2", "flair"], label=False)
-    store = StudyDatastore(str(tmp_path), BRATS)
+    store = open_folder(tmp_path, BRATS)
     store.save_label("a_t2", wholly(1, phantom, tmp_path), "final", {})
     clock(JUMPS[jump])
     store.save_label("a_flair", wholly(2, phantom, tmp_path), "final", {})
@@ -108,7 +108,7 @@ def test_the_label_saved_last_is_trained_on(tmp_path: Path, phantom: Phantom, cl
 
 def test_an_index_of_any_date_is_read_again(tmp_path: Path, phantom: Phantom) -> None:
     write_phantom(phantom, tmp_path / "a", "a", modalities=["flair"], label=False)
-    server, batch = (StudyDatastore(str(tmp_path), BRATS) for _ in range(2))
+    server, batch = (open_folder(tmp_path, BRATS) for _ in range(2))
     index = tmp_path / "datastore_v2.json"
     status = index.stat()
     batch.save_label("a_flair", wholly(1, phantom, tmp_path), "final", {})
@@ -121,7 +121,7 @@ def test_a_series_that_older_files_took_the_place_of_is_read_again(tmp_path: Pat
         Made(some_data(seed=seed), series_uid="1.2.3.1", tags={"SeriesDescription": "AX T2"}) for seed in (0, 1)
     )
     files = write_series(tmp_path / "series", first)
-    store = StudyDatastore(str(tmp_path), BRATS)
+    store = open_folder(tmp_path, BRATS)
     before = read_volume(Path(store.get_image_uri("1.2.3.1"))).data
     for file in (*write_series(tmp_path / "series", second), *files):
         dated(file, -DAY)
@@ -132,7 +132,7 @@ def test_a_series_that_older_files_took_the_place_of_is_read_again(tmp_path: Pat
 def test_files_of_any_date_are_downloaded(tmp_path: Path, phantom: Phantom, date: float) -> None:
     write_phantom(phantom, tmp_path / "a", "a", modalities=["flair"], label=False)
     os.utime(tmp_path / "a" / "a_flair.nii.gz", (date, date))  # 1970, which zip has no date for, and 2286
-    store = StudyDatastore(str(tmp_path), BRATS)
+    store = open_folder(tmp_path, BRATS)
     store.save_label("a_flair", wholly(1, phantom, tmp_path), "final", {})
     with zipfile.ZipFile(store.get_dataset_archive(None)) as archive:
         assert "a/a_flair.nii.gz" in archive.namelist()

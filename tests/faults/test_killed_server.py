@@ -23,7 +23,7 @@ import requests
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.imaging.volumes import Grid, read_volume, write_volume
 from ccsd.method.task import BRATS
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.folder import open_folder
 from tests.e2e.conftest import Server, start_server
 
 MOMENTS = 3
@@ -123,7 +123,7 @@ def test_whenever_the_server_is_killed_the_next_one_goes_on(tmp_path: Path, phan
 
 def save_and_die(folder: Path, drawn: Path, step: int) -> None:
     """Save a label of the whole tumour alone, and die before the `step`th file takes its place."""
-    store = StudyDatastore(str(folder), BRATS)
+    store = open_folder(folder, BRATS)
     replace, count = os.replace, iter(range(10))
 
     def replace_or_die(source: str, target: str) -> None:
@@ -138,7 +138,7 @@ def save_and_die(folder: Path, drawn: Path, step: int) -> None:
 @pytest.fixture(scope="module")
 def children() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ccsd.server.datastores.local"])
+    context.set_forkserver_preload(["ccsd.server.datastores.folder"])
     return context
 
 
@@ -149,7 +149,7 @@ def test_a_label_and_what_is_said_of_it_change_together(
 ) -> None:
     folder = tmp_path / "studies"
     write_phantom(phantom, folder / "case", "case", modalities=["flair"], label=False)
-    store = StudyDatastore(str(folder), BRATS)
+    store = open_folder(folder, BRATS)
     grid = Grid(phantom.grid.shape, phantom.grid.affine)
     write_volume(tmp_path / "all.nii.gz", phantom.label, grid)
     write_volume(tmp_path / "whole.nii.gz", (phantom.label > 0).astype(np.uint8), grid)
@@ -159,7 +159,7 @@ def test_a_label_and_what_is_said_of_it_change_together(
     child.start()
     child.join(60)
     assert child.exitcode == -signal.SIGKILL
-    again = StudyDatastore(str(folder), BRATS)
+    again = open_folder(folder, BRATS)
     assert left_behind(tmp_path) == []
     assert not list(tmp_path.rglob(".saving-*"))
     label, info = again.get_label_uri("case_flair", "final"), again.get_label_info("case_flair", "final")

@@ -16,7 +16,7 @@ from ccsd.common.errors import InputError
 from ccsd.imaging import filenames
 from ccsd.imaging.volumes import read_grid, read_source, read_stack_grid, read_volume
 from ccsd.method.task import BRATS
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.folder import open_folder
 from ccsd.studies.study import study_of, survey
 from tests.strangers.formats import FORMS, by_itk, nifti, pair, put
 
@@ -235,7 +235,7 @@ def test_voxels_without_their_header_are_asked_for_with_it(tmp_path: Path) -> No
 @pytest.mark.parametrize("form", [f for f in FORMS if " as " not in f])
 def test_who_downloads_an_image_gets_one_file_that_itk_reads_by_its_name(tmp_path: Path, form: str) -> None:
     FORMS[form](tmp_path / "p_flair", DATA, TURNED)
-    store = StudyDatastore(str(tmp_path), BRATS)
+    store = open_folder(tmp_path, BRATS)
     assert store.list_images() == ["p_flair"]
     info = store.get_image_info("p_flair")
     assert info["name"].lower().endswith(filenames.extension(info["path"]).lower())
@@ -246,7 +246,7 @@ def test_who_downloads_an_image_gets_one_file_that_itk_reads_by_its_name(tmp_pat
 
 @pytest.mark.parametrize("form", [f for f in FORMS if "pair" not in f and "raw" not in f])
 def test_an_image_that_a_client_sends_is_kept_in_every_format(tmp_path: Path, form: str) -> None:
-    store = StudyDatastore(str(tmp_path / "studies"), BRATS)
+    store = open_folder(tmp_path / "studies", BRATS)
     sent = FORMS[form](tmp_path / "p_flair", DATA, TURNED)
     assert store.add_image("p7_flair", str(sent), {}) == "p7_flair"
     assert np.array_equal(read_volume(Path(store.study_image("p7_flair"))).data, DATA)
@@ -255,7 +255,7 @@ def test_an_image_that_a_client_sends_is_kept_in_every_format(tmp_path: Path, fo
 @pytest.mark.parametrize("name", ["p7", "p7_flair"])
 @pytest.mark.parametrize("content", [b"text", nifti(DATA, TURNED)])
 def test_an_upload_that_is_refused_leaves_no_file_and_no_folder(tmp_path: Path, name: str, content: bytes) -> None:
-    store = StudyDatastore(str(tmp_path / "studies"), BRATS)
+    store = open_folder(tmp_path / "studies", BRATS)
     before = sorted((tmp_path / "studies").rglob("*"))
     sent = put(tmp_path / "sent", "" if name == "p7_flair" else ".nii", content)
     with pytest.raises(InputError):
@@ -264,7 +264,7 @@ def test_an_upload_that_is_refused_leaves_no_file_and_no_folder(tmp_path: Path, 
 
 
 def test_a_refused_upload_leaves_the_images_of_others_alone(tmp_path: Path) -> None:
-    store = StudyDatastore(str(tmp_path / "studies"), BRATS)
+    store = open_folder(tmp_path / "studies", BRATS)
     store.add_image("p7_flair", str(put(tmp_path / "a", ".nii", nifti(DATA, TURNED))), {})
     with pytest.raises(InputError, match="its name tells no modality"):
         store.add_image("p7", str(put(tmp_path / "b", ".nii", nifti(DATA, TURNED))), {})

@@ -19,7 +19,7 @@ from ccsd.imaging.grid import Grid
 from ccsd.imaging.segment_names import value_of_name
 from ccsd.imaging.volumes import read_volume
 from ccsd.method.task import BRATS, ENHANCING, NECROTIC, OEDEMA
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.folder import open_folder
 from ccsd.studies.labels import EMPTY
 from ccsd.studies.study import find_studies
 from ccsd.training.cases import load_case
@@ -281,7 +281,7 @@ def test_the_values_of_old_brats_under_another_name_are_refused_with_what_to_do(
 
 def test_what_is_kept_says_what_it_knows_and_that_it_is_empty(phantom: Phantom, tmp_path: Path) -> None:
     write_phantom(phantom, tmp_path / "a", "a", modalities=["flair"], label=False)
-    store = StudyDatastore(str(tmp_path), BRATS)
+    store = open_folder(tmp_path, BRATS)
     nothing = seg_nrrd(tmp_path / ".x.seg.nrrd", np.zeros_like(phantom.label), phantom.grid, [("Tumor", 1)])
     store.save_label("a_flair", str(nothing), "final", {})
     assert store.get_label_info("a_flair", "final")["warnings"] == [

@@ -20,7 +20,7 @@ from ccsd.imaging.volumes import read_grid, shown_grid, write_volume
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models.served import ServedModel
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.folder import open_folder
 from ccsd.server.infers.ccsd import CCSDInferTask
 from ccsd.studies.archives import unpacked
 from tests.strangers.formats import FORMS
@@ -151,7 +151,7 @@ def test_a_label_drawn_where_itk_or_nibabel_puts_an_image_is_kept_on_it(
         write_nrrd(tmp_path / "label.nrrd", MASK, shown_grid(image, grid))
     else:
         write_volume(tmp_path / "label.nii.gz", MASK, grid)
-    store = StudyDatastore(str(tmp_path / "studies"), BRATS)
+    store = open_folder(tmp_path / "studies", BRATS)
     store.save_label("p_flair", str(next(tmp_path.glob("label.*"))), "final", {})
     kept = Path(store.get_label_uri("p_flair", "final"))
     assert np.array_equal(np.asarray(nib.loadsave.load(kept).dataobj), MASK)
@@ -162,6 +162,4 @@ def test_a_label_that_lies_where_no_reader_puts_the_image_is_refused(tmp_path: P
     OTHER_QFORM.write(tmp_path / "studies" / "p_flair.nii.gz", DATA)
     FORMS["nii.gz"](tmp_path / "label", MASK, nib.affines.from_matvec(EYE[:3, :3], [500, 0, 0]))
     with pytest.raises(GridMismatchError):
-        StudyDatastore(str(tmp_path / "studies"), BRATS).save_label(
-            "p_flair", str(tmp_path / "label.nii.gz"), "final", {}
-        )
+        open_folder(tmp_path / "studies", BRATS).save_label("p_flair", str(tmp_path / "label.nii.gz"), "final", {})

@@ -11,6 +11,7 @@ InputError            400  a request, file or configuration value is wrong: the 
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -56,6 +57,12 @@ def is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def first_line(error: BaseException, path: Path | None = None) -> str:
+    """An error of a library as part of a sentence, without the server's folders."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (text.replace(str(path), path.name) if path else text)[:200]
 
 
 class DivergedError(RuntimeError):

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ccsd.common.errors import InputError
+from ccsd.common.errors import InputError, first_line
 
 
 class Kind(Enum):
@@ -184,12 +184,6 @@ def named_beside(path: Path, name: str) -> Path:
     if os.path.basename(name) != name or "\\" in name or not name.strip(". ") or "%" in name:
         raise InputError(f"{path.name} keeps its voxels in another file, {name!r}, expected one file beside it")
     return beside(path, name, [""])
-
-
-def first_line(error: BaseException, path: Path) -> str:
-    """An error of a library as part of a sentence, without the server's folders."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return text.replace(str(path), path.name)[:200]
 
 
 def _kind(head: bytes) -> Kind | None:

@@ -15,7 +15,7 @@ from typing import Any
 import pydicom
 from pydicom.dataset import Dataset
 
-from ccsd.common.errors import InputError
+from ccsd.common.errors import InputError, first_line
 from ccsd.imaging import dicom_frames
 from ccsd.imaging.patient import Patient
 from ccsd.imaging.tags import Tags, clock_seconds
@@ -100,8 +100,7 @@ def _read_slices(path: Path, _changed: int, _size: int) -> tuple[Slice, ...]:
     except InputError:
         raise
     except Exception as error:  # pydicom raises whatever the bytes provoke
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path.name} cannot be read as DICOM ({text})") from error
+        raise InputError(f"{path.name} cannot be read as DICOM ({first_line(error)})") from error
 
 
 def _slice(path: Path, header: Dataset, syntax: str, frame: int | None = None) -> Slice:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ccsd.common.errors import InputError
-from ccsd.imaging.content import PIECE, UNPACKING_FAILURES, first_line, named_beside, read_declared, unpacked
+from ccsd.common.errors import InputError, first_line
+from ccsd.imaging.content import PIECE, UNPACKING_FAILURES, named_beside, read_declared, unpacked
 from ccsd.imaging.grid import Grid, checked_affine, checked_shape
 
 _TYPES = {

@@ -16,7 +16,7 @@ from nibabel.nifti1 import Nifti1Header
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from ccsd.common.errors import InputError
+from ccsd.common.errors import InputError, first_line
 from ccsd.common.files import scratch
 from ccsd.imaging import filenames
 from ccsd.imaging.content import (
@@ -24,7 +24,6 @@ from ccsd.imaging.content import (
     UNPACKING_FAILURES,
     Kind,
     beside,
-    first_line,
     kind_of,
     read_declared,
     unpacked,

@@ -16,7 +16,7 @@ import nrrd  # type: ignore[import-untyped]  # pynrrd has no types
 import numpy as np
 from numpy.typing import NDArray
 
-from ccsd.common.errors import InputError
+from ccsd.common.errors import InputError, first_line
 from ccsd.imaging.content import MAX_TRAILING, Kind, kind_of, named_beside, read_all, unpacked
 from ccsd.imaging.grid import Grid, checked_affine, checked_shape
 
@@ -93,7 +93,7 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
             end = stream.tell()
         header: dict[str, Any] = dict(nrrd.read_header([line + "\n" for line in lines]))
     except _FAILURES as error:
-        raise InputError(f"{path.name} cannot be read as a NRRD image ({_first_line(error)})") from error
+        raise InputError(f"{path.name} cannot be read as a NRRD image ({first_line(error)})") from error
     _voxels_of(path, header)
     return header, end
 
@@ -155,7 +155,7 @@ def nrrd_values(path: Path) -> NDArray[np.generic]:
     try:
         data = _read_voxels(voxels, end if voxels == path else 0, header)
     except _FAILURES as error:
-        raise InputError(f"{voxels.name} is damaged: its voxels cannot be read ({_first_line(error)})") from error
+        raise InputError(f"{voxels.name} is damaged: its voxels cannot be read ({first_line(error)})") from error
     directions = np.array(header["space directions"], dtype=np.float64)
     free = np.flatnonzero(np.isnan(directions).any(axis=1))
     return np.moveaxis(data, int(free[0]), -1) if len(free) else data
@@ -196,8 +196,3 @@ def write_nrrd(
         **{f"ccsd {name}": value for name, value in made.items()},
     }
     nrrd.write(str(path), np.ascontiguousarray(data), header, index_order="F")
-
-
-def _first_line(error: BaseException) -> str:
-    text = re.sub(r"\s+", " ", str(error)).strip()
-    return text[:200] or type(error).__name__

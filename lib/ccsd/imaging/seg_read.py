@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from ccsd.common.errors import GridMismatchError, InputError
+from ccsd.common.errors import GridMismatchError, InputError, first_line
 from ccsd.imaging.dicom_volume import LPS_TO_RAS
 from ccsd.imaging.grid import Grid
 from ccsd.imaging.seg_codes import value_of
@@ -93,8 +93,7 @@ def _pixels(seg: Dataset) -> NDArray[np.bool_]:
     try:
         pixels = seg.pixel_array
     except Exception as error:  # pydicom raises whatever the bytes or a missing decoder provoke
-        text = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise InputError(f"the segmentation has voxels that cannot be read ({text})") from error
+        raise InputError(f"the segmentation has voxels that cannot be read ({first_line(error)})") from error
     return np.asarray(pixels.reshape(-1, seg.Rows, seg.Columns) > 0)
 
 

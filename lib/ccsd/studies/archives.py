@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from ccsd.common.errors import InputError, is_full
+from ccsd.common.errors import InputError, first_line, is_full
 from ccsd.common.files import scratch
 from ccsd.imaging import content
-from ccsd.imaging.content import first_line, head_of, told
+from ccsd.imaging.content import head_of, told
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 OTHERS = (".7z", ".rar")  # told from images, so that a sentence names them

@@ -12,7 +12,7 @@ from ccsd.experiments.benchmarks.growth import STORE, make_studies, write_noise
 from ccsd.imaging.volumes import Grid, read_volume
 from ccsd.method.task import BRATS
 from ccsd.preprocessing.prepare import prepare
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.folder import open_folder
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -34,7 +34,7 @@ def test_two_numbers_of_studies_and_two_sizes_are_measured_printed_and_drawn(tmp
 
 def test_the_studies_that_are_made_are_as_many_with_four_images_each(tmp_path: Path) -> None:
     make_studies(tmp_path, 7)
-    store = StudyDatastore(str(tmp_path), BRATS)
+    store = open_folder(tmp_path, BRATS)
     assert (store.status()["total"], len(store.list_images())) == (7, 28)
 
 

@@ -10,7 +10,8 @@ from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.imaging.sources import LeftOut, Source
 from ccsd.imaging.volumes import write_volume
 from ccsd.method.task import BRATS
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.folder import open_folder
+from ccsd.server.datastores.store import StudyDatastore
 from ccsd.server.page.studies import PAGE, chip, details, listing, others, source_of
 from ccsd.studies.choice import TIED
 from ccsd.studies.study import Study
@@ -27,7 +28,7 @@ def datastore(phantom: Phantom, tmp_path: Path) -> StudyDatastore:
     (tmp_path / "twice").mkdir()
     for name in ("twice_t1.nii.gz", "twice_t1n.nii.gz"):
         shutil.copy(tmp_path / "case" / "case_t1.nii.gz", tmp_path / "twice" / name)
-    return StudyDatastore(str(tmp_path), BRATS)
+    return open_folder(tmp_path, BRATS)
 
 
 def test_studies_are_listed_with_what_could_not_be_used_and_why(datastore: StudyDatastore) -> None:
@@ -56,7 +57,7 @@ def test_dicom_studies_are_listed_by_number_date_and_description_and_never_by_na
     write_series(tmp_path / "in" / "a", Made(some_data(), tags=tags))
     other = {**tags, "SeriesDescription": "?", "StudyDate": "20250103"}
     write_series(tmp_path / "in" / "b", Made(some_data(), study_uid="1.9", tags=other))
-    found = listing(StudyDatastore(str(tmp_path / "in"), BRATS))
+    found = listing(open_folder(tmp_path / "in", BRATS))
     assert [s["title"] for s in found["studies"]] == ["4711 · 2025-01-02 · MRI BRAIN"]
     assert [s["title"] for s in found["unrecognised"]] == ["4711 · 2025-01-03 · MRI BRAIN"]
     index = (tmp_path / "in" / "datastore_v2.json").read_text()
@@ -66,7 +67,7 @@ def test_dicom_studies_are_listed_by_number_date_and_description_and_never_by_na
 def test_a_site_can_keep_patient_numbers_out_of_lists(tmp_path: Path) -> None:
     tags = {"PatientID": "4711", "StudyDate": "20250102", "SeriesDescription": "AX T2"}
     write_series(tmp_path, Made(some_data(), tags=tags))
-    store = StudyDatastore(str(tmp_path), BRATS, patient_ids=False)
+    store = open_folder(tmp_path, BRATS, patient_ids=False)
     assert [s["title"] for s in listing(store)["studies"]] == ["2025-01-02"]
     assert listing(store, search="4711")["found"] == 0
     assert listing(store, search="2025-01-02")["found"] == 1
@@ -77,7 +78,7 @@ def test_many_studies_come_in_pages(tmp_path: Path, study_folder: Path) -> None:
         folder = tmp_path / "many" / f"s{number:03}"
         folder.mkdir(parents=True)
         shutil.copy(study_folder / "case_t2.nii.gz", folder / f"s{number:03}_t2.nii.gz")
-    datastore = StudyDatastore(str(tmp_path / "many"), BRATS)
+    datastore = open_folder(tmp_path / "many", BRATS)
     assert [len(listing(datastore, page=p)["studies"]) for p in (1, 2)] == [PAGE, 3]
     with pytest.raises(InputError, match="page is 3, expected 1 to 2"):
         listing(datastore, page=3)

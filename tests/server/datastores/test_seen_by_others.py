@@ -19,7 +19,8 @@ from ccsd.common.errors import NotFoundError
 from ccsd.experiments.benchmarks.growth import TINY, write_noise
 from ccsd.imaging.volumes import write_volume
 from ccsd.method.task import BRATS
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.folder import StudyFolder, open_folder
+from ccsd.server.datastores.store import StudyDatastore
 from ccsd.server.page.studies import listing
 from ccsd.server.strategies.random_study import RandomStudy
 
@@ -31,7 +32,7 @@ def told(store: StudyDatastore) -> dict[str, object]:
     return {
         "images": files,
         "status": store.status(),
-        "studies": {s: sorted(store.images_of(s)) for s in store.by_study()},
+        "studies": {s: sorted(i.id for i in images) for s, images in store.by_study().items()},
         "page": {s["id"]: (s["images"], s["labelled"]) for s in listing(store)["studies"]},
         "undone": sorted(store.get_unlabeled_images()),
         "labels": {i: store.get_label_uri(i, "final") for i in images},
@@ -48,7 +49,7 @@ class Others:
         self.root, self.dice = root, dice
         self.label = root / ".label.nii.gz"
         write_volume(self.label, np.ones(TINY.shape, np.uint8), TINY)
-        self.store = StudyDatastore(str(root), BRATS)
+        self.store = open_folder(root, BRATS)
         self.made = 0
 
     def files(self) -> list[Path]:
@@ -113,7 +114,7 @@ def test_a_store_tells_what_one_that_was_just_started_tells(acts: list[str], see
         others.add_study()
         others.add_study()
         others.store.refresh()
-        kept = StudyDatastore(str(root), BRATS)
+        kept = open_folder(root, BRATS)
         for act in acts:
             if not others.store.list_images():
                 break
@@ -122,7 +123,7 @@ def test_a_store_tells_what_one_that_was_just_started_tells(acts: list[str], see
             if act in ON_DISK:
                 kept.refresh()
             others.store.refresh()
-            assert told(kept) == told(StudyDatastore(str(root), BRATS))
+            assert told(kept) == told(open_folder(root, BRATS))
 
 
 @pytest.mark.parametrize("act", IN_INDEX)
@@ -134,27 +135,27 @@ def test_what_others_note_in_the_index_is_seen_without_looking_through_the_folde
     others.store.refresh()
     if act == "remove_label":
         others.save_label()
-    kept = StudyDatastore(str(tmp_path), BRATS)
+    kept = open_folder(tmp_path, BRATS)
     before = told(kept)
-    looks: list[StudyDatastore] = []
-    original: Callable[[StudyDatastore], object] = StudyDatastore._look
-    monkeypatch.setattr(StudyDatastore, "_look", lambda self: (looks.append(self), original(self))[1])
+    looks: list[StudyFolder] = []
+    original: Callable[[StudyFolder], object] = StudyFolder.look
+    monkeypatch.setattr(StudyFolder, "look", lambda self: (looks.append(self), original(self))[1])
     getattr(others, act)()
     after = told(kept)
     assert after != before
-    assert not any(store is kept for store in looks)
+    assert not any(folder is kept.studies for folder in looks)
 
 
 def test_a_path_is_never_looked_for_among_the_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_noise(tmp_path / "p1" / "p1_t1.nii.gz", TINY)
-    store = StudyDatastore(str(tmp_path), BRATS)
-    monkeypatch.setattr(StudyDatastore, "_look", lambda self: pytest.fail("looked through the folders"))
+    store = open_folder(tmp_path, BRATS)
+    monkeypatch.setattr(StudyFolder, "look", lambda self: pytest.fail("looked through the folders"))
     assert store.study_image("/somewhere/else_t1.nii.gz") == ""
 
 
 def test_a_study_of_one_image_is_offered_again_within_a_second(tmp_path: Path) -> None:
     write_noise(tmp_path / "p1" / "p1_t1.nii.gz", TINY)
-    store = StudyDatastore(str(tmp_path), BRATS)
+    store = open_folder(tmp_path, BRATS)
     store.update_image_info("p1_t1", {"strategy": {"random": {"ts": 2**40}}})  # by a clock that went ahead
     picked = RandomStudy()({"strategy": "random"}, store)
     assert picked == {"id": "p1_t1", "weight": 1}
@@ -168,7 +169,7 @@ def test_a_study_that_cannot_be_read_is_never_offered_by_chance(
     for name in ("p1", "p3"):
         whole = (tmp_path / name / f"{name}_t1.nii.gz").read_bytes()
         (tmp_path / name / f"{name}_t1.nii.gz").write_bytes(whole[: len(whole) // 2])
-    store = StudyDatastore(str(tmp_path), BRATS)
+    store = open_folder(tmp_path, BRATS)
     picked = [RandomStudy()({"strategy": "random"}, store) for _ in range(8)]
     assert [p and p["id"] for p in picked] == ["p2_t1"] * 8
     assert "is not offered: " in caplog.text

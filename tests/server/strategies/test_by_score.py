@@ -14,7 +14,8 @@ from ccsd.method import subsets
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models.served import ServedModel
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.folder import open_folder
+from ccsd.server.datastores.store import StudyDatastore
 from ccsd.server.scoring.scores import Scores
 from ccsd.server.strategies.by_score import ByExpectedGain, BySubsetDisagreement
 from ccsd.server.strategies.gain import missing_shares, weight
@@ -26,7 +27,7 @@ STUDIES = {"a": ["t1", "flair"], "b": ["t1", "t1ce"], "c": ["t2"]}
 def store(tmp_path: Path, phantom: Phantom) -> StudyDatastore:
     for name, modalities in STUDIES.items():
         write_phantom(phantom, tmp_path / "studies" / name, name, modalities=modalities, label=False)
-    return StudyDatastore(str(tmp_path / "studies"), BRATS)
+    return open_folder(tmp_path / "studies", BRATS)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
 from ccsd.models.served import ServedModel
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.folder import open_folder
 from ccsd.server.trainers.ccsd import CCSDTrainTask
 
 SHORT = {"max_epochs": 2, "steps": 2, "patch": 32, "publish_margin": 1, "publish_collapse": 1}
@@ -28,7 +28,7 @@ class Clinic:
         self.folder, self.phantom = folder, phantom
         for name in studies:
             write_phantom(phantom, folder / "studies" / name, name, modalities=["t1ce", "flair"], label=False)
-        self.store = StudyDatastore(str(folder / "studies"), BRATS)
+        self.store = open_folder(folder / "studies", BRATS)
         self.model = ServedModel(folder / "ccsd.pt", folder / "pretrained.pt", BRATS, PRESETS["tiny"])
         if not self.model.shipped.exists():
             network = checkpoint.untrained(BRATS, PRESETS["tiny"]).network

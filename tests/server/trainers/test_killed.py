@@ -16,7 +16,7 @@ from ccsd.demo.phantom import Phantom
 from ccsd.method.task import BRATS
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Versions
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.folder import open_folder
 from ccsd.server.trainers import records
 from tests.server.trainers.clinics import Clinic
 
@@ -73,7 +73,7 @@ def test_whenever_a_training_is_killed_nothing_is_lost(tmp_path: Path, phantom: 
         served = ServedModel(clinic.model.published, clinic.model.shipped, BRATS, clinic.model.preset)
         published.add(served.current().version)  # loads, whatever was being written
         assert served.current().version in {one.version for one in Versions(served).known()}
-        store = StudyDatastore(str(clinic.folder / "studies"), BRATS)
+        store = open_folder(clinic.folder / "studies", BRATS)
         assert len(store.datalist()) == 2
         assert {f.name: f.read_bytes() for f in (clinic.folder / "studies" / "labels" / "final").iterdir()} == labels
     assert len(published) > 1

@@ -16,7 +16,7 @@ from ccsd.experiments.benchmarks.study import one_study
 from ccsd.imaging.volumes import Grid, write_volume
 from ccsd.method.task import BRATS
 from ccsd.models.served import ServedModel
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.folder import open_folder
 from ccsd.server.page.studies import listing
 from ccsd.server.strategies.random_study import RandomStudy
 
@@ -67,10 +67,10 @@ def write_noise(path: Path, grid: Grid) -> Path:
 def store(root: Path, label: Path) -> Stopwatch:
     """What a datastore over the studies of `make_studies` needs for each of STORE."""
     watch, task = Stopwatch(), BRATS
-    held = [StudyDatastore(str(root), task)]  # the modules are loaded and the folders in the system's cache
+    held = [open_folder(root, task)]  # the modules are loaded and the folders in the system's cache
     Path(root, "datastore_v2.json").unlink()
-    watch.time("first start", lambda: held.append(StudyDatastore(str(root), task)))
-    watch.time("start", lambda: held.append(StudyDatastore(str(root), task)))
+    watch.time("first start", lambda: held.append(open_folder(root, task)))
+    watch.time("start", lambda: held.append(open_folder(root, task)))
     kept = held.pop()
     held.clear()
     watch.time("look again", kept.refresh)

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ccsd.common.errors import NotFoundError
 from ccsd.common.files import replacing
 
-if TYPE_CHECKING:
-    from ccsd.server.datastores.local import StudyDatastore
 
+def write_archive(rows: Sequence[tuple[Mapping[str, Any], Sequence[str]]], path: Path) -> Path:
+    """`<study>/<image>` and `<study>/<image>_label.nii.gz` as `path`. A label that knows some regions only says so in
+    its name: `_label_WT`.
 
-def write_archive(store: StudyDatastore, path: Path, limit: int | None) -> Path:
-    """`<study>/<image>` and `<study>/<image>_label.nii.gz`, of `limit` labelled studies or all, as `path`. A label that
-    knows some regions only says so in its name: `_label_WT`.
+    Args:
+        rows: of the list to train on, each with the files of its study's images.
 
     Raises:
-        NotFoundError: no study has a final label.
+        NotFoundError: there are none.
     """
-    rows = store.datalist()[:limit]
     if not rows:
         raise NotFoundError("no study has a label with the tag final, expected one or more to download")
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", strict_timestamps=False) as archive:
-        for row in rows:
-            files = {uri: os.path.basename(uri) for uri in map(store.get_image_uri, store.images_of(row["study"]))}
+        for row, images in rows:
+            files = {file: os.path.basename(file) for file in images}
             partial = f"_{'+'.join(row['regions'])}" if row["regions"] is not None else ""
             files[row["label"]] = f"{row['id']}_label{partial}.nii.gz"
             for file, name in files.items():

@@ -1,246 +1,204 @@
-"""The index of a folder of studies: which image is which file, and which labels there are, on disk and in memory."""
+"""The index of a datastore: which images there are and which labels they have, on disk and in memory."""
 
 from __future__ import annotations
 
 import logging
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from filelock import FileLock
-from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
+from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastoreModel
 
+from ccsd.common.errors import NotFoundError
 from ccsd.common.files import flush, remove_leftovers, replacing
 from ccsd.imaging import filenames
-from ccsd.imaging.patient import Patient
-from ccsd.imaging.sources import Source
-from ccsd.method.task import Task
-from ccsd.server.datastores import unfinished
-from ccsd.server.datastores.groups import Groups, grouped, study_of_entry
-from ccsd.studies.study import Study, survey
 
 logger = logging.getLogger(__name__)
 
-OWN_FOLDERS = ("labels/*/", "uploads/*/", ".ccsd/")  # what a store writes to, beside its index
+FINAL = "final"  # the tag of labels that somebody is done with
+Entries = dict[str, ImageLabelModel]
 
 
-class StudyIndex(LocalDatastore):
-    """MONAI Label's local datastore, read by many threads and written by several processes; each change is whole."""
+class Image(NamedTuple):
+    """What the index knows of an image.
 
-    def __init__(self, path: str, task: Task) -> None:
-        self._task = task
-        self._patients: dict[str, Patient] = {}  # of DICOM studies; in memory alone, the index on disk has no names
-        self._read_at: tuple[int, ...] = ()  # the index's file as it was last read or written
-        self._groups: Groups | None = None  # of the images, as the index is now; None: not found yet
-        self.unrecognised: list[Study] = []
-        self._guard = threading.RLock()  # of the index: requests are answered in threads
-        for folder in (Path(path), *(f for part in OWN_FOLDERS for f in Path(path).glob(part))):
-            remove_leftovers(folder)
-        super().__init__(path, extensions=tuple(f"*{e}" for e in filenames.IMAGE_EXTENSIONS), auto_reload=False)
-        self._finish_labels()
+    Attributes:
+        file: path below the folder of the index, `/` between folders; name: of the file that clients get.
+        study: the same for all images of a study. An index of an earlier version does not say it: each image counts.
+        series: SeriesInstanceUID of a DICOM series in a folder, else empty.
+        tags: of its labels.
+    """
 
-    def _reconcile_datastore(self) -> None:
-        """What is in the index and on disk made the same."""
-        studies = self._look()  # takes the longest; others are answered meanwhile
-        with self._index(), FileLock(self._lock_file):
-            self._init_from_datastore_file()
-            tags = [folder.name for folder in Path(self._datastore.label_path(None)).glob("*/")]
-            changed = self._remove_non_existing() + self._add_images(studies)
-            changed += sum(self._add_non_existing_labels(tag) for tag in tags)
-            self._groups = None
-            if changed:
-                self._update_datastore_file(lock=False)
+    id: str
+    file: str
+    name: str
+    study: str
+    series: str
+    tags: frozenset[str]
 
     @property
-    def _root(self) -> Path:
-        return Path(self._datastore_path)
+    def labelled(self) -> bool:
+        return FINAL in self.tags
+
+
+class Images(NamedTuple):
+    """All images, found once for each state of the index: by id, by study, and the ids by file."""
+
+    by_id: dict[str, Image]
+    by_study: dict[str, list[Image]]
+    by_file: dict[str, str]
+
+
+class Index:
+    """MONAI Label's `datastore_v2.json`, read by many threads and written by several processes; each change is whole.
+
+    Raises:
+        ValueError: the file that is there is no index.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file = folder / "datastore_v2.json"
+        self._lock_file = folder / ".lock"
+        self._guard = threading.RLock()  # requests are answered in threads
+        self._read_at: tuple[int, ...] = ()  # the file as it was last read or written
+        self._images: Images | None = None  # as the entries are now; None: not looked at yet
+        self._content = LocalDatastoreModel(name="new-dataset", description="New Dataset", images_dir=".")
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        self._read(strict=True)
+
+    def images(self) -> Images:
+        """With what other processes noted."""
+        with self.reading() as entries:
+            if self._images is None:
+                self._images = _images(entries)
+            return self._images
+
+    def get(self, image_id: str) -> Image | None:
+        return self.images().by_id.get(image_id)
+
+    def info(self, image_id: str, tag: str | None = None) -> dict[str, Any]:
+        """What is noted of an image or of its label with this tag; empty where there is no such label."""
+        with self.reading() as entries:
+            entry = entries.get(image_id)
+            data = entry and (entry.image if tag is None else entry.labels.get(tag))
+            return dict(data.info) if data else {}
+
+    def note(self, image_id: str, info: dict[str, Any], tag: str | None = None) -> None:
+        """More is known of an image or of its label with this tag. Raises NotFoundError: there is none."""
+        with self.locked() as entries:
+            entry = entries.get(image_id)
+            data = entry and (entry.image if tag is None else entry.labels.get(tag))
+            if data is None:
+                what = f"image {image_id}" if tag is None else f"the label of {image_id} with the tag {tag}"
+                raise NotFoundError(f"{what} does not exist")
+            data.info.update(info)
+            self.write()
+
+    def describe(self) -> dict[str, Any]:
+        """All of it, as it is on disk."""
+        with self.reading():
+            return self._content.model_dump(exclude={"base_path"})
 
     @contextmanager
-    def _index(self) -> Iterator[None]:
-        """The index for this thread alone, with what other processes wrote: a batch inference saves labels too."""
+    def reading(self) -> Iterator[Entries]:
+        """The entries for this thread alone, with what other processes wrote: a batch inference saves labels too."""
         with self._guard:
-            self._init_from_datastore_file()
-            yield
+            self._read()
+            yield self._content.objects
 
-    def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
-        """Read the index again if it changed; no lock is needed, it is always written whole."""
+    @contextmanager
+    def locked(self) -> Iterator[Entries]:
+        """The entries, to be changed: no other process changes them meanwhile. What was not written when an error ends
+        this is forgotten."""
+        with self._guard, FileLock(self._lock_file):
+            self._read()
+            self._images = None
+            try:
+                yield self._content.objects
+            except BaseException:
+                self._read_at = ()
+                self._read()
+                raise
+            finally:
+                self._images = None
+
+    def write(self) -> None:
+        """Call it in `locked`. Whole or not at all: a server that cannot read its index does not start."""
+        with self.replacing() as write:
+            write()
+
+    @contextmanager
+    def replacing(self) -> Iterator[Callable[[], None]]:
+        """`write` in two steps; call it in `locked`. What is given writes the new file, which takes its place when this
+        ends without an error."""
+        with replacing(self._file) as temporary:
+            yield lambda: self._write_to(temporary)
+        self._read_at = self._stamp()
+
+    def _write_to(self, path: Path) -> None:
+        path.write_text(self._content.model_dump_json(exclude={"base_path"}, indent=2, fallback=str))
+        flush(path)
+
+    def _read(self, *, strict: bool = False) -> None:
+        """Read the file again if it changed; no lock is needed, it is always written whole."""
         try:
-            stamp = self._stamp_of_index()
+            stamp = self._stamp()
         except FileNotFoundError:
             return
         if stamp == self._read_at:
             return
         try:
-            read = LocalDatastoreModel.model_validate_json(Path(self._datastore_config_path).read_bytes())
+            self._content = LocalDatastoreModel.model_validate_json(self._file.read_bytes())
         except ValueError as error:
-            if throw_exception:
+            if strict:
                 raise
-            logger.error("%s cannot be read (%s)", self._datastore_config_path, error)
+            logger.error("%s cannot be read (%s)", self._file, error)
             return
-        read.base_path = self._datastore_path
-        self._datastore, self._read_at, self._groups = read, stamp, None
+        self._read_at, self._images = stamp, None
 
-    def _refresh_if_unknown(self, image_id: str) -> None:
-        if image_id not in self._datastore.objects and os.sep not in image_id:  # a path is never an id
-            self.refresh()
-
-    def _look(self) -> Sequence[Study]:
-        """All studies on disk."""
-        return survey(self._root, self._task.modalities)
-
-    def _add_images(self, studies: Sequence[Study]) -> int:
-        """Images of the studies that were not known; returns how many, and how many others changed their study."""
-        known = {entry.image.info.get("file"): entry for entry in self._datastore.objects.values()}
-        changed, root = 0, f"{self._root}{os.sep}"
-        self.unrecognised = [study for study in studies if not study.sources]
-        self._patients = {study.id: study.patient for study in studies if study.patient}
-        for study in studies:
-            for source in _images(study):
-                file = str(source.path).removeprefix(root)
-                entry = known.get(file) or self._add(file, series=source.uid)
-                if entry is not None and entry.image.info.get("study") != study.id:
-                    known[file], entry.image.info["study"] = entry, study.id
-                    changed += 1
-        return changed
-
-    def _study_id(self, image_id: str) -> str:
-        return study_of_entry(image_id, self._datastore.objects[image_id])
-
-    def _grouped(self) -> Groups:
-        """The images by study and by file. Call it, and use what it gives, in `_index`."""
-        if self._groups is None:
-            self._groups = grouped(self._datastore.objects)
-        return self._groups
-
-    def _sisters(self, image_id: str) -> list[str]:
-        """All images of the study of an image, in `_index`."""
-        return self._grouped().images[self._study_id(image_id)]
-
-    def _is_there(self, image_id: str) -> bool:
-        return os.path.isfile(f"{self._datastore_path}/{self._datastore.objects[image_id].image.info.get('file', '')}")
-
-    def _add(self, file: str, *, series: str) -> ImageLabelModel | None:
-        """The entry of a new image; None if it has gone since it was found."""
-        try:
-            changed = int(os.stat(f"{self._datastore_path}/{file}").st_mtime)
-        except FileNotFoundError:
-            return None
-        image_id = series or filenames.strip_extension(os.path.basename(file))
-        if image_id in self._datastore.objects:
-            image_id = filenames.strip_extension(file).replace(os.sep, "__")
-        own = filenames.extension(file)
-        extension = filenames.EXTENSIONS[0] if series else filenames.CONVERTED.get(own.lower(), own)
-        name = series or filenames.strip_extension(os.path.basename(file))
-        info = {"ts": changed, "name": f"{name}{extension}", "file": file}
-        if series:
-            info["series"] = series
-        entry = ImageLabelModel(image=DataModel(info=info, ext=extension))
-        self._datastore.objects[image_id] = entry
-        return entry
-
-    def _update_datastore_file(self, lock: bool = True) -> None:
-        """Write the index whole or not at all: a server that cannot read it does not start."""
-        with FileLock(self._lock_file) if lock else nullcontext(), self._or_as_on_disk():
-            with replacing(Path(self._datastore_config_path)) as temporary:
-                self._write_index(temporary)
-            self._read_at = self._stamp_of_index()
-            self._groups = None
-
-    def _write_index(self, path: Path) -> None:
-        path.write_text(self._datastore.model_dump_json(exclude={"base_path"}, indent=2, fallback=str))
-        flush(path)
-
-    @contextmanager
-    def _or_as_on_disk(self) -> Iterator[None]:
-        """If what is in memory cannot be written it is forgotten: the index is read again."""
-        try:
-            yield
-        except BaseException:
-            self._read_at = ()
-            self._init_from_datastore_file()
-            raise
-
-    def _stamp_of_index(self) -> tuple[int, ...]:
-        status = os.stat(self._datastore_config_path)
+    def _stamp(self) -> tuple[int, ...]:
+        status = os.stat(self._file)
         return status.st_mtime_ns, status.st_size, status.st_ino
 
-    def _replace_label(
-        self, image_id: str, tag: str, info: Mapping[str, object], write: Callable[[Path], None]
-    ) -> None:
-        """A label and what the index says of it: both as before or both new, on a full disk and after kill -9 too."""
-        path = Path(self._datastore.label_path(tag), f"{image_id}.nii.gz")
-        whole = {**info, "name": path.name}
-        index = Path(self._datastore_config_path)
-        with self._index(), FileLock(self._lock_file), self._or_as_on_disk():
-            self._init_from_datastore_file()
-            with unfinished.label(path) as note, replacing(index) as new_index, replacing(path) as new_label:
-                write(new_label)
-                note(new_label, whole)
-                self._datastore.objects[image_id].labels[tag] = DataModel(info=whole, ext=".nii.gz")
-                self._write_index(new_index)  # before the label takes its place: there is room for both
-            self._read_at = self._stamp_of_index()
 
-    def _finish_labels(self) -> None:
-        """Labels that a process was saving when it was killed: what was to be said of those that are there is said."""
-        folder = Path(self._datastore.label_path(None))
-        if not unfinished.labels(folder):
-            return
-        with self._index(), FileLock(self._lock_file):  # who saves now has the lock until there is nothing unfinished
-            for label in unfinished.labels(folder):
-                info = unfinished.noted(label)
-                entry = self._datastore.objects.get(filenames.strip_extension(label.name))
-                if info is not None and entry is not None:
-                    entry.labels[label.parent.name] = DataModel(info=info, ext=".nii.gz")
-                    logger.info("%s was being saved when its server was killed: it is there", label.name)
-            self._update_datastore_file(lock=False)
-            for label in unfinished.labels(folder):
-                unfinished.forget(label)
+def add_image(entries: Entries, file: str, *, series: str, study: str, changed: int) -> ImageLabelModel:
+    """A new entry. Its id is the file's name without extension or the SeriesInstanceUID; where it is taken, the path
+    with `/` written as `__`.
 
-    def _remove_non_existing(self) -> int:
-        """Entries without a file; returns how many. Each folder of labels is listed once."""
-        there: dict[str, set[str]] = {}
-        removed = 0
-        for image_id, entry in list(self._datastore.objects.items()):
-            if not self._is_there(image_id):
-                del self._datastore.objects[image_id]
-                removed += 1
-                continue
-            for tag, label in list(entry.labels.items()):
-                if tag not in there:
-                    there[tag] = set(self._label_files(tag))
-                if self._filename(image_id, label.ext) not in there[tag]:
-                    del entry.labels[tag]
-                    removed += 1
-        return removed
-
-    def _add_non_existing_labels(self, tag: str) -> int:
-        """Labels that were put into the folder by others; returns how many."""
-        added, strays = 0, []
-        for file in self._label_files(tag):
-            image_id = filenames.strip_extension(file)
-            entry = self._datastore.objects.get(image_id)
-            if entry is None:
-                strays.append(file)
-            elif tag not in entry.labels:
-                info = {"ts": int(time.time()), "name": file}
-                entry.labels[tag] = DataModel(info=info, ext=file[len(image_id) :])
-                added += 1
-        if strays:
-            logger.warning("%d labels with the tag %s are of no image that is there", len(strays), tag)
-        return added
-
-    def _label_files(self, tag: str) -> list[str]:
-        try:
-            files = os.listdir(self._datastore.label_path(tag))
-        except FileNotFoundError:
-            return []
-        return sorted(f for f in files if filenames.is_image_file(f))
+    Args:
+        file: path below the folder of the index. changed: when it was, in s since 1970.
+    """
+    name = series or filenames.strip_extension(os.path.basename(file))
+    image_id = name if name not in entries else filenames.strip_extension(file).replace(os.sep, "__")
+    own = filenames.extension(file)
+    extension = filenames.EXTENSIONS[0] if series else filenames.CONVERTED.get(own.lower(), own)
+    info = {"ts": changed, "name": f"{name}{extension}", "file": file, **({"series": series} if series else {})}
+    info["study"] = study
+    return entries.setdefault(image_id, ImageLabelModel(image=DataModel(info=info, ext=extension)))
 
 
-def _images(study: Study) -> list[Source]:
-    """The study's images of known modality, each file once."""
-    sources = [*study.sources.values(), *(left.source for left in study.spare)]
-    return list({source.path: source for source in sources}.values())
+def _images(entries: Entries) -> Images:
+    images = {image_id: _image(image_id, entry) for image_id, entry in entries.items()}
+    by_study: dict[str, list[Image]] = defaultdict(list)
+    for image in images.values():
+        by_study[image.study].append(image)
+    return Images(images, dict(by_study), {image.file: image.id for image in images.values()})
+
+
+def _image(image_id: str, entry: ImageLabelModel) -> Image:
+    info = entry.image.info
+    return Image(
+        image_id,
+        file=str(info.get("file", "")),
+        name=str(info.get("name", "")),
+        study=str(info.get("study", image_id)),
+        series=str(info.get("series", "")),
+        tags=frozenset(entry.labels),
+    )

@@ -14,7 +14,7 @@ from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 
 from ccsd.common.errors import InputError
 from ccsd.models.served import ServedModel
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.store import StudyDatastore
 from ccsd.server.infers.request import read_request
 
 logger = logging.getLogger(__name__)

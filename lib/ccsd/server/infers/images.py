@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ccsd.common.errors import InputError, NotFoundError
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.store import StudyDatastore
 from ccsd.server.datastores.uploads import is_received
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from ccsd.common.errors import InputError
 from ccsd.imaging.sources import LeftOut, Source
-from ccsd.server.datastores.local import Listed, StudyDatastore
+from ccsd.server.datastores.index import Image
+from ccsd.server.datastores.store import StudyDatastore
 from ccsd.studies.choice import TIED
 from ccsd.studies.study import Study
 
@@ -40,15 +41,15 @@ def listing(datastore: StudyDatastore, *, search: str = "", page: int = 1) -> di
     }
 
 
-def _has(words: Iterable[str], study: str, images: Iterable[Listed]) -> bool:
+def _has(words: Iterable[str], study: str, images: Iterable[Image]) -> bool:
     """Whether each word is in the study's id and title, or in the ids and names of its images."""
-    told = " ".join(f"{one.image} {one.name}" for one in images).lower()
+    told = " ".join(f"{one.id} {one.name}" for one in images).lower()
     return all(w in study.lower() or w in told for w in words)
 
 
-def _line(study: str, images: Sequence[Listed]) -> dict[str, Any]:
+def _line(study: str, images: Sequence[Image]) -> dict[str, Any]:
     labelled = any(one.labelled for one in images)
-    return {"id": study, "image": images[0].image, "images": len(images), "labelled": labelled}
+    return {"id": study, "image": images[0].id, "images": len(images), "labelled": labelled}
 
 
 def details(datastore: StudyDatastore, image_id: str, modalities: Sequence[str]) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def details(datastore: StudyDatastore, image_id: str, modalities: Sequence[str])
         NotFoundError: no such image.
     """
     study = datastore.study(image_id)
-    labelled = {one.image for images in datastore.by_study().values() for one in images if one.labelled}
+    labelled = {one.id for images in datastore.by_study().values() for one in images if one.labelled}
     return {
         "id": study.id,
         "title": datastore.title(study.id),

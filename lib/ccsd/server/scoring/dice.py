@@ -15,7 +15,7 @@ from ccsd.evaluation.lattice import dice_by_subset, mean_over, table
 from ccsd.inference.predict import WindowConfig
 from ccsd.models.checkpoint import Checkpoint
 from ccsd.models.served import ServedModel
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.store import StudyDatastore
 from ccsd.server.scoring.scores import Scores
 from ccsd.studies.study import study_of
 from ccsd.training.cases import load_case

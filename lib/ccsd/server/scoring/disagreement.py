@@ -15,7 +15,7 @@ from ccsd.inference.pipeline import common_input
 from ccsd.inference.predict import WindowConfig
 from ccsd.models.checkpoint import Checkpoint
 from ccsd.models.served import ServedModel
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.store import StudyDatastore
 from ccsd.server.scoring.scores import Scores
 from ccsd.studies.study import read_asked, study_of
 

@@ -11,7 +11,7 @@ from monailabel.interfaces.tasks.strategy import Strategy
 
 from ccsd.method.task import Task
 from ccsd.models.served import ServedModel
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.store import StudyDatastore
 from ccsd.server.scoring.scores import Scores
 from ccsd.server.strategies.gain import missing_shares, weight
 from ccsd.server.strategies.random_study import RandomStudy

@@ -8,7 +8,7 @@ from typing import Any
 
 from monailabel.tasks.activelearning.random import Random
 
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.store import StudyDatastore
 from ccsd.server.strategies.readable import why_not
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from ccsd.common.errors import InputError
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.store import StudyDatastore
 
 logger = logging.getLogger(__name__)
 

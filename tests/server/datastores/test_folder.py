@@ -15,7 +15,8 @@ from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.imaging.dicom_volume import read_series
 from ccsd.imaging.volumes import Grid, read_volume, write_volume
 from ccsd.method.task import BRATS
-from ccsd.server.datastores.local import StudyDatastore
+from ccsd.server.datastores.folder import open_folder
+from ccsd.server.datastores.store import StudyDatastore
 from tests.studies.dicom_files import Made, some_data, write_series
 
 
@@ -27,7 +28,7 @@ def noise(path: Path, shape: tuple[int, ...] = (12, 12, 12)) -> Path:
 
 
 def listed(root: Path) -> list[str]:
-    return sorted(StudyDatastore(str(root), BRATS).list_images())
+    return sorted(open_folder(root, BRATS).list_images())
 
 
 def test_images_of_known_modality_are_listed_by_file_name_and_labels_are_not(study_folder: Path) -> None:
@@ -48,7 +49,7 @@ def test_images_that_are_links_have_the_names_and_the_sisters_of_the_links(study
         content.parent.mkdir(parents=True)
         image.rename(content)
         image.symlink_to(content)
-    store = StudyDatastore(str(study_folder), BRATS)
+    store = open_folder(study_folder, BRATS)
     study = store.study("case_flair")
     assert {m: store.image_id(source) for m, source in study.sources.items()} == {
         m: f"case_{m}" for m in BRATS.modalities
@@ -70,14 +71,14 @@ def test_links_to_folders_are_followed_and_circles_end(tmp_path: Path) -> None:
 def test_equal_names_in_two_folders_get_ids_of_their_own(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         noise(tmp_path / folder / "T1.nii.gz")
-    store = StudyDatastore(str(tmp_path), BRATS)
+    store = open_folder(tmp_path, BRATS)
     assert sorted(store.list_images()) == ["T1", "b__T1"]
     assert Path(store.get_image_uri("b__T1")) == (tmp_path / "b" / "T1.nii.gz").resolve()
 
 
 def test_a_4d_file_is_one_image_whose_label_lies_on_its_first_three_axes(tmp_path: Path) -> None:
     noise(tmp_path / "BRATS_001.nii.gz", (12, 12, 12, 4))
-    store = StudyDatastore(str(tmp_path), BRATS)
+    store = open_folder(tmp_path, BRATS)
     assert store.list_images() == ["BRATS_001"]
     write_volume(tmp_path / ".label.nii.gz", np.ones((12, 12, 12), np.uint8), Grid((12, 12, 12), np.eye(4)))
     assert store.save_label("BRATS_001", str(tmp_path / ".label.nii.gz"), "final", {}) == "BRATS_001"
@@ -91,7 +92,7 @@ def test_a_dicom_series_is_an_image_and_clients_get_it_as_nifti(tmp_path: Path) 
     files = write_series(root / "mixed", t2) + write_series(root / "mixed", flair)
     noise(root / "x_t1.nii.gz")
     assert listed(root) == ["1.2.3.1", "1.2.3.2", "x_t1"]
-    store = StudyDatastore(str(root), BRATS)
+    store = open_folder(root, BRATS)
     assert store.status()["total"] == 2
     assert Path(store.study_image("1.2.3.2")) in files[8:]
     volume = read_volume(Path(store.get_image_uri("1.2.3.2")))
@@ -102,12 +103,12 @@ def test_a_dicom_series_is_an_image_and_clients_get_it_as_nifti(tmp_path: Path) 
     store.save_label("1.2.3.2", str(tmp_path / "label.nii.gz"), "final", {})
     assert store.get_label_uri("1.2.3.1", "final") == store.get_label_uri("1.2.3.2", "final") != ""
     assert [Path(row["image"]) for row in store.datalist()] == [Path(store.study_image("1.2.3.2"))]
-    again = StudyDatastore(str(root), BRATS)
+    again = open_folder(root, BRATS)
     assert again.get_label_uri("1.2.3.2", "final")
 
 
 def test_a_label_on_another_grid_is_refused_and_not_kept(study_folder: Path, tmp_path: Path) -> None:
-    store = StudyDatastore(str(study_folder), BRATS)
+    store = open_folder(study_folder, BRATS)
     label = noise(tmp_path / "label" / "x.nii.gz")
     with pytest.raises(GridMismatchError):
         store.save_label("case_t1", str(label), "final", {})
@@ -119,7 +120,7 @@ def test_a_label_on_another_grid_is_refused_and_not_kept(study_folder: Path, tmp
 
 
 def test_new_files_are_found_without_a_restart(study_folder: Path) -> None:
-    store = StudyDatastore(str(study_folder), BRATS)
+    store = open_folder(study_folder, BRATS)
     shutil.copy(study_folder / "case_t1.nii.gz", study_folder / "new_t1.nii.gz")
     assert store.get_image_uri("new_t1")
 
@@ -131,7 +132,7 @@ def labelled(root: Path, label: Path) -> StudyDatastore:
     noise(root / "other" / "other_t1.nii.gz")
     noise(root / "other" / "other_t2.nii.gz")
     shutil.rmtree(root / "case-flair2")
-    store = StudyDatastore(str(root), BRATS)
+    store = open_folder(root, BRATS)
     store.save_label("case_t1", str(label), "final", {})
     return store
 
@@ -168,13 +169,13 @@ def some_label(folder: Path, value: int, shape: tuple[int, int, int] = (12, 12, 
 def test_a_label_that_another_process_saved_is_seen_and_not_lost(tmp_path: Path) -> None:
     for name in ("a", "b"):
         noise(tmp_path / f"{name}_t1.nii.gz")
-    server, batch = (StudyDatastore(str(tmp_path), BRATS) for _ in range(2))
+    server, batch = (open_folder(tmp_path, BRATS) for _ in range(2))
     batch.save_label("a_t1", some_label(tmp_path, 1), "final", {"who": "batch"})
     assert server.status()["completed"] == 1
     batch.save_label("b_t1", some_label(tmp_path, 2), "final", {"who": "batch"})
     server.save_label("b_t1", some_label(tmp_path, 3), "original", {"who": "server"})
     assert server.get_label_info("b_t1", "final")["who"] == "batch"
-    fresh = StudyDatastore(str(tmp_path), BRATS)
+    fresh = open_folder(tmp_path, BRATS)
     assert fresh.status() == batch.status() == server.status()
     assert fresh.status()["label_tags"] == {"final": 2, "original": 1}
 
@@ -183,7 +184,7 @@ def test_many_threads_save_and_list_at_once_and_nothing_is_lost(tmp_path: Path) 
     names = [f"p{i:03d}_t1" for i in range(60)]
     image = noise(tmp_path / "image.nii.gz").read_bytes()
     root = tmp_path / "studies"
-    store, label = StudyDatastore(str(root), BRATS), some_label(tmp_path, 1)
+    store, label = open_folder(root, BRATS), some_label(tmp_path, 1)
 
     def work(name: str) -> None:
         (root / f"{name}.nii.gz").write_bytes(image)
@@ -200,7 +201,7 @@ def test_many_threads_save_and_list_at_once_and_nothing_is_lost(tmp_path: Path) 
             list(pool.map(work, names))
     finally:
         sys.setswitchinterval(usual)
-    assert StudyDatastore(str(root), BRATS).status()["completed"] == len(names)
+    assert open_folder(root, BRATS).status()["completed"] == len(names)
     assert [store.get_image_info(n)["seen"] for n in names] == names
 
 
@@ -211,7 +212,7 @@ def values_after_saving(root: Path, drawn: list[int], segments: list[tuple[str, 
     for row, value in enumerate(drawn):
         data[row] = value
     write_volume(root / ".drawn.nii.gz", data, Grid((12, 12, 12), np.eye(4)))
-    store = StudyDatastore(str(root), BRATS)
+    store = open_folder(root, BRATS)
     said = {"label_info": [{"name": name, "idx": idx} for name, idx in segments]}
     store.save_label("p_t1", str(root / ".drawn.nii.gz"), "final", said)
     kept = read_volume(Path(store.get_label_uri("p_t1", "final"))).data
@@ -243,20 +244,20 @@ def test_a_segment_that_the_task_does_not_have_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has the segment 'Segment_2', expected names from necrotic"):
         values_after_saving(tmp_path, [1, 2], [(OEDEMA, 1), ("Segment_2", 2)])
     with pytest.raises(InputError, match=r"label_info is .* expected a list of name and idx"):
-        StudyDatastore(str(tmp_path), BRATS).save_label(
+        open_folder(tmp_path, BRATS).save_label(
             "p_t1", str(tmp_path / ".drawn.nii.gz"), "final", {"label_info": ["oedema"]}
         )
 
 
 def test_images_that_clients_send_are_kept_by_case_and_found_as_one_study(tmp_path: Path) -> None:
-    store = StudyDatastore(str(tmp_path / "studies"), BRATS)
+    store = open_folder(tmp_path / "studies", BRATS)
     for name in ("p7_t1", "p7_flair", "T2_AX"):
         assert store.add_image(name, str(noise(tmp_path / "tmpab12.nii.gz")), {"client_id": "ward"}) == name
     assert store.add_image("p7_t1", str(noise(tmp_path / "tmpcd34.nii.gz")), {}) == "p7_t1"  # the same once more
     assert sorted(store.list_images()) == ["T2_AX", "p7_flair", "p7_t1"]
     assert store.status()["total"] == 2
     assert store.get_image_info("p7_t1")["client_id"] == "ward"
-    assert len(StudyDatastore(str(tmp_path / "studies"), BRATS).list_images()) == 3
+    assert len(open_folder(tmp_path / "studies", BRATS).list_images()) == 3
 
 
 @pytest.mark.parametrize(
@@ -278,7 +279,7 @@ def test_an_image_that_cannot_be_kept_leaves_nothing_behind(
 ) -> None:
     root = tmp_path / "studies"
     noise(root / "p_t1.nii.gz")
-    store = StudyDatastore(str(root), BRATS)
+    store = open_folder(root, BRATS)
     sent = noise(tmp_path / "tmpab12.nii.gz", shape) if shape != (0,) else tmp_path / "tmpab12.nii.gz"
     if shape == (0,):
         sent.write_bytes(b"damaged")
@@ -290,7 +291,7 @@ def test_an_image_that_cannot_be_kept_leaves_nothing_behind(
 
 def test_a_label_of_which_only_the_whole_tumour_was_drawn_says_so(tmp_path: Path, phantom: Phantom) -> None:
     write_phantom(phantom, tmp_path / "a", "a", modalities=["flair"], label=False)
-    store = StudyDatastore(str(tmp_path), BRATS)
+    store = open_folder(tmp_path, BRATS)
     write_volume(tmp_path / ".drawn.nii.gz", (phantom.label > 0).astype(np.uint8), phantom.grid)
     cases: list[tuple[list[str], list[str] | None]] = [
         (["Whole Tumor"], ["WT"]),
