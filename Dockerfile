@@ -32,4 +32,4 @@ HEALTHCHECK --interval=30s --timeout=10s --start-period=60s \
 
 # Publish the port to the loopback of the host unless authentication is set up: -p 127.0.0.1:8000:8000
 ENTRYPOINT ["monailabel", "start_server", "--app", "/app/apps/ccsd", "--studies", "/studies", \
-            "--conf", "models", "ccsd", "--host", "0.0.0.0", "--port", "8000"]
+            "--uvicorn_app", "ccsd.server.app:app", "--host", "0.0.0.0", "--port", "8000"]

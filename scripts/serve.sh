@@ -59,5 +59,6 @@ case "$host" in
     ;;
 esac
 
-exec monailabel start_server --app "$REPOSITORY/apps/ccsd" --studies "$studies" --conf models ccsd \
+exec monailabel start_server --app "$REPOSITORY/apps/ccsd" --studies "$studies" \
+  --uvicorn_app ccsd.server.app:app \
   --host "$host" --port "$port" ${rest[@]+"${rest[@]}"}

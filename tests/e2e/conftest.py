@@ -87,7 +87,7 @@ def start_server(
         **variables,
     }
     command = [str(binaries / "monailabel"), "start_server", "--app", str(app), "--studies", str(studies)]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
+    command += ["--uvicorn_app", "ccsd.server.app:app", "--host", "127.0.0.1", "--port", str(port)]
     for key, value in {"models": "ccsd", "preset": preset, "cache": str(folder / "cache"), **conf}.items():
         command += ["--conf", key, value]
     with log.open("wb") as stream:

@@ -12,9 +12,8 @@ import uvicorn
 from fastapi import FastAPI
 from monailabel.config import settings
 
-from ccsd.common.errors import InputError
 from ccsd.server.api import ohif
-from ccsd.server.api.errors import _input_error
+from ccsd.server.api.errors import HANDLERS
 from tests.e2e.conftest import free_port, wait_until
 
 
@@ -45,9 +44,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 @pytest.fixture
 def proxy() -> Iterator[str]:
     """The address of the proxy, on a real web server: test clients decode a path once more than servers do."""
-    app = FastAPI()
+    app = FastAPI(exception_handlers=HANDLERS)
     app.include_router(ohif.router)
-    app.add_exception_handler(InputError, _input_error)
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)

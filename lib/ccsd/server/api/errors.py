@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import requests
 from fastapi.exception_handlers import http_exception_handler
@@ -27,25 +28,6 @@ logger = logging.getLogger(__name__)
 
 LONGEST = 500  # characters of a sentence
 NO_ROOM = "the server's disk is full: nothing of this request was kept, what was stored before is unchanged"
-
-
-def install_error_handlers() -> None:
-    """Add the handlers to MONAI Label's FastAPI app.
-
-    The app is already running its start-up then, so its built middleware is dropped; Starlette builds it anew, with
-    these handlers, for the next request.
-    """
-    from monailabel.app import app  # not at import: reading it builds the whole web app
-
-    app.add_exception_handler(InputError, _input_error)
-    app.add_exception_handler(StoppedError, _stopped)
-    app.add_exception_handler(RequestValidationError, _wrong_fields)
-    app.add_exception_handler(MONAILabelException, _monailabel_error)
-    app.add_exception_handler(json.JSONDecodeError, _json_error)
-    app.add_exception_handler(requests.RequestException, _realm_away)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(OSError, _no_room)
-    app.middleware_stack = None
 
 
 def _answer(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -81,22 +63,16 @@ async def _stopped(_: Request, error: Exception) -> JSONResponse:
 async def _monailabel_error(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, MONAILabelException):
         raise error
-    missing = isinstance(error, ImageNotFoundException | LabelNotFoundException) or "no model" in error.msg
-    if missing:
+    if isinstance(error, ImageNotFoundException | LabelNotFoundException):
         return _answer(404, error.msg)
     return _answer(400 if error.error == MONAILabelError.INVALID_INPUT else 500, error.msg)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """MONAI Label answers 500 to a request without image, file and session: that is the client's error."""
     if not isinstance(error, HTTPException):
         raise error
     if is_full(error):  # while the body was received: FastAPI makes it a 400 without a reason
         return _answer(507, NO_ROOM)
-    if error.status_code == 500 and "input is provided" in str(error.detail):
-        return _answer(400, "no input: expected an image id, a file or a session_id")
-    if error.status_code == 429:  # of tasks that run for minutes
-        return _answer(429, str(error.detail).strip("+ "), {"Retry-After": "60", **(error.headers or {})})
     if error.status_code >= 400 and isinstance(error.detail, str):
         return _answer(error.status_code, error.detail, error.headers)
     return await http_exception_handler(request, error)
@@ -119,3 +95,15 @@ async def _realm_away(_: Request, error: Exception) -> JSONResponse:
 
 async def _json_error(_: Request, error: Exception) -> JSONResponse:
     return _answer(400, f"a parameter of the request is not valid JSON ({error})")
+
+
+HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Any]] = {
+    InputError: _input_error,
+    StoppedError: _stopped,
+    RequestValidationError: _wrong_fields,
+    MONAILabelException: _monailabel_error,
+    json.JSONDecodeError: _json_error,
+    requests.RequestException: _realm_away,
+    HTTPException: _http_error,
+    OSError: _no_room,
+}

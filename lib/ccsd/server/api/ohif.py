@@ -1,6 +1,6 @@
 """The OHIF viewer that MONAI Label brings, at /ohif/, and its way to the DICOMweb server, /proxy/dicom.
 
-In front of MONAI Label's routes of the same address: those always suggest port 8000 to the viewer, know no files in
+In the place of MONAI Label's routes of the same address, which always suggest port 8000 to the viewer, know no files in
 sub-folders, and forward neither the query of a search nor what the viewer accepts. The viewer's files are unchanged;
 its page loads a script of ours first (`static/ohif.js` says what it mends).
 """
@@ -8,20 +8,19 @@ its page loads a script of ours first (`static/ohif.js` says what it mends).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-import monailabel.endpoints
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response, StreamingResponse
 from monailabel.config import settings
-from monailabel.endpoints.user.auth import RBAC
 
 from ccsd.common.errors import NotFoundError, ServerAwayError
+from ccsd.server.api.auth import USER
+from ccsd.server.api.home import STATIC
 
-VIEWER = Path(monailabel.endpoints.__file__).parent / "static" / "ohif"
+VIEWER = STATIC / "ohif"
 SCRIPT = f'<script src="{settings.MONAI_LABEL_API_STR}/ccsd/static/ohif.js"></script>'
 # The viewer asks another host for fonts, which a network without internet may answer after minutes: it is not to try.
 ONLY_HERE = "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:"
@@ -30,18 +29,16 @@ FORWARDED = ("accept", "accept-encoding", "content-type", "if-none-match", "rang
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "server", "date", "set-cookie"}
 TIMEOUT = httpx.Timeout(120.0, connect=5.0)  # s
 
-router = APIRouter(
-    prefix=settings.MONAI_LABEL_API_STR, dependencies=[Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))]
-)
+router = APIRouter(dependencies=[USER], include_in_schema=False)
 _clients: list[httpx.AsyncClient] = []  # one, made on the event loop that it lives on
 
 
-@router.get("/ohif", include_in_schema=False)
+@router.get("/ohif")
 def without_slash() -> RedirectResponse:
     return RedirectResponse("/ohif/")
 
 
-@router.get("/ohif/{path:path}", include_in_schema=False)
+@router.get("/ohif/{path:path}")
 def viewer(request: Request, path: str) -> Response:
     """A file of the viewer, else its page, which is told the address that it was loaded from."""
     file = (VIEWER / path).resolve()
@@ -55,8 +52,8 @@ def viewer(request: Request, path: str) -> Response:
     return page
 
 
-@router.get("/proxy/dicom/{path:path}", include_in_schema=False)
-@router.post("/proxy/dicom/{path:path}", include_in_schema=False)
+@router.get("/proxy/dicom/{path:path}")
+@router.post("/proxy/dicom/{path:path}")
 async def proxy(request: Request, path: str) -> StreamingResponse:
     """The same request to the DICOMweb server of `--studies`, and its answer as it comes.
 

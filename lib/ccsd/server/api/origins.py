@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from fastapi import FastAPI
 from starlette.datastructures import Headers
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -33,21 +31,6 @@ class OwnPagesOnly:
                 await JSONResponse({"detail": sentence}, status_code=403)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
-
-
-def close_to_other_sites(app: FastAPI, allowed: Collection[str]) -> None:
-    """Pages of other sites read nothing and change nothing, but for those of `allowed` (`--conf origins`). MONAI Label
-    lets all of them read, and does not start where its MONAI_LABEL_CORS_ORIGINS names some."""
-    app.user_middleware = [m for m in app.user_middleware if m.cls is not CORSMiddleware]
-    app.add_middleware(OwnPagesOnly, allowed=allowed)
-    if allowed:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=sorted(allowed),
-            allow_credentials=True,
-            allow_methods=["*"],
-            allow_headers=["*"],
-        )
 
 
 def read_origins(text: str) -> frozenset[str]:

@@ -1,5 +1,4 @@
-"""Training and scoring over HTTP, in front of MONAI Label's routes: one training at a time, wrong requests are refused
-at once, and the status says in a sentence how it ended."""
+"""Training over HTTP: one at a time, wrong requests are refused at once, the status says in a sentence how it ended."""
 
 from __future__ import annotations
 
@@ -7,41 +6,36 @@ import threading
 import time
 from typing import Any
 
-from fastapi import APIRouter, Depends
-from monailabel.config import settings
-from monailabel.endpoints import scoring
+from fastapi import APIRouter
 from monailabel.endpoints import train as training
-from monailabel.endpoints.user.auth import RBAC
 from monailabel.interfaces.utils.app import app_instance
 from monailabel.utils.async_tasks.task import AsyncTask
 from monailabel.utils.async_tasks.utils import processes, tasks
 
 from ccsd.common.devices import read_device
-from ccsd.common.errors import BusyError, InputError, NotFoundError
-from ccsd.server.api.openapi import BUSY, ERRORS
-from ccsd.server.api.values import for_a_task
-from ccsd.server.page.model import scored
+from ccsd.common.errors import BusyError, InputError
+from ccsd.server.api.auth import ADMIN, USER
+from ccsd.server.api.openapi import BUSY
+from ccsd.server.api.tasks import LATER, under_way
+from ccsd.server.api.values import check_known, for_a_task
 from ccsd.server.trainers.own_process import STAYS
 from ccsd.server.trainers.progress import told
 from ccsd.server.trainers.settings import read_wanted
 
-ADMIN = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_ADMIN))
-USER = Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))
 STARTS_WITHIN = 10.0  # s from a request to its process
 
-router = APIRouter(prefix=settings.MONAI_LABEL_API_STR)
+router = APIRouter(prefix="/train", tags=["Train"])
 _starting = threading.Lock()
 
 
-@router.post("/train/{model}", tags=["Train"], dependencies=[ADMIN], responses={**ERRORS, **BUSY})
+@router.post("/{model}", dependencies=[ADMIN], responses=BUSY)
 def start(model: str, params: dict[str, Any] | None = None, enqueue: bool = False) -> Any:
     """Train on the saved labels, in a process of its own; `enqueue` waits for a running training instead of a refusal.
 
     What can be asked for is in `/info/`, under `trainers`: `max_epochs`, `max_minutes`, `val_split`, and so on.
     """
     trainers = app_instance().info()["trainers"]
-    if model not in trainers:
-        raise NotFoundError(f"model is {model!r}, expected one of this server's: {', '.join(trainers)}")
+    check_known("model", model, trainers)
     wanted = for_a_task(params, {"model": model})
     read_wanted(wanted)
     read_device(wanted.get("device"))
@@ -53,13 +47,13 @@ def start(model: str, params: dict[str, Any] | None = None, enqueue: bool = Fals
             raise BusyError(
                 f"a training is running since {running[0]['start_ts']}, expected it to be over, or stopped by "
                 "DELETE /train/",
-                retry_after=60,
+                retry_after=LATER,
             )
         result, _ = AsyncTask.run("train", request={}, params=wanted, enqueue=True)
     return result
 
 
-@router.post("/train/", include_in_schema=False, dependencies=[ADMIN])
+@router.post("/", include_in_schema=False, dependencies=[ADMIN])
 def start_all(params: dict[str, Any] | None = None) -> Any:
     """What OHIF's Update Model asks for."""
     models = app_instance().info()["trainers"]
@@ -68,7 +62,7 @@ def start_all(params: dict[str, Any] | None = None) -> Any:
     return {name: {"result": start(name, {**given, **own[name]})} for name in models}
 
 
-@router.get("/train/", tags=["Train"], dependencies=[USER], responses=ERRORS)
+@router.get("/", dependencies=[USER])
 def status(all: bool = False, check_if_running: bool = False) -> Any:
     """The last training (`all`: a list of all of this server): `status` is SUBMITTED, RUNNING, DONE, STOPPED or ERROR,
     `details` the last lines of its log, `outcome` one sentence once it is over, `progress` what it is doing until then
@@ -77,31 +71,13 @@ def status(all: bool = False, check_if_running: bool = False) -> Any:
     return [with_outcome(task) for task in found] if isinstance(found, list) else with_outcome(found)
 
 
-@router.delete("/train/", tags=["Train"], dependencies=[ADMIN], responses=ERRORS)
+@router.delete("/", dependencies=[ADMIN])
 def stop() -> Any:
     """Stop the training that is running; what it published stays. Answers null if none is."""
     deadline = time.monotonic() + STARTS_WITHIN
     while tasks("train") and tasks("train")[-1]["status"] == "SUBMITTED" and time.monotonic() < deadline:
         time.sleep(0.1)  # its process is about to start
     return training.stop()
-
-
-@router.get("/scoring/", tags=["Scoring"], dependencies=[USER], responses=ERRORS)
-def scoring_status(all: bool = False, check_if_running: bool = False) -> Any:
-    """As MONAI Label's; the last run comes with `scores`, the served model against the saved labels."""
-    found = scoring.status(all, check_if_running)
-    return found if isinstance(found, list) else {**found, "scores": scores()}
-
-
-def scores() -> dict[str, Any]:
-    """The served model against the saved labels, as far as it has been scored."""
-    config = next(iter(app_instance().models.values()))
-    return scored(config.dice.read(), config.model.current().version, config.task)
-
-
-def under_way(method: str) -> list[dict[str, Any]]:
-    """MONAI Label's tasks of a kind that are running or about to."""
-    return [task for task in tasks(method) if task["status"] in ("SUBMITTED", "RUNNING")]
 
 
 def with_outcome(task: dict[str, Any]) -> dict[str, Any]:

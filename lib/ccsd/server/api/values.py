@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ccsd.common.errors import InputError
+from ccsd.common.errors import InputError, NotFoundError
 
 
 def read_object(name: str, text: str) -> dict[str, Any]:
@@ -63,3 +63,9 @@ def for_a_task(body: Mapping[str, Any] | None, path: Mapping[str, Any]) -> dict[
         if not isinstance(values.get(name, ""), str):
             raise InputError(f"{name} is {values[name]!r}, expected text")
     return {**without(values, {"bundle_path", "labels", "model", "strategy", "method"}), **path}
+
+
+def check_known(field: str, asked: str, known: Collection[str]) -> None:
+    """Raises NotFoundError: the app has no such model, strategy or scoring method."""
+    if asked not in known:
+        raise NotFoundError(f"{field} is {asked!r}, expected one of this server's: {', '.join(known) or 'none'}")

@@ -20,9 +20,11 @@ from ccsd.imaging.sources import Source
 from ccsd.inference.answer import volumes
 from ccsd.models.compare import compare
 from ccsd.models.versions import Versions
-from ccsd.server.api.openapi import BUSY, ERRORS
-from ccsd.server.api.routes import USER, in_turn
-from ccsd.server.api.training import ADMIN, scores, with_outcome
+from ccsd.server.api.auth import ADMIN, USER
+from ccsd.server.api.infer import in_turn
+from ccsd.server.api.openapi import BUSY
+from ccsd.server.api.tasks import scores
+from ccsd.server.api.training import with_outcome
 from ccsd.server.page import model, slices, studies
 from ccsd.server.page.recent import Recent
 from ccsd.server.page.slices import Layer
@@ -39,10 +41,8 @@ HEADERS = {
 PATIENT = {"Cache-Control": "no-store"}
 MIB = 2**20
 
-router = APIRouter(prefix=f"{settings.MONAI_LABEL_API_STR}/ccsd", include_in_schema=False)
-data = APIRouter(
-    prefix=f"{settings.MONAI_LABEL_API_STR}/ccsd/data", tags=["Page"], dependencies=[USER], responses=ERRORS
-)
+router = APIRouter(prefix="/ccsd", include_in_schema=False)
+data = APIRouter(prefix="/ccsd/data", tags=["Page"], dependencies=[USER])
 images: Recent[Layer] = Recent(256 * MIB)
 masks: Recent[Layer] = Recent(128 * MIB)
 
