@@ -18,18 +18,18 @@ COPY requirements.txt requirements-nodeps.txt ./
 RUN pip install ${PIP_ARGS} -r requirements.txt \
     && pip install --no-deps -r requirements-nodeps.txt
 
+# As in a checkout: the app's folder, with the weights that trainings publish, is /app/apps/ccsd.
+COPY --chown=ccsd:ccsd pyproject.toml setup.py README.md LICENSE ./
 COPY --chown=ccsd:ccsd lib lib
 COPY --chown=ccsd:ccsd apps apps
 COPY --chown=ccsd:ccsd configs configs
-COPY --chown=ccsd:ccsd scripts scripts
+RUN pip install --no-deps -e .
 
 USER 1000
-ENV PYTHONPATH=/app/lib MONAI_LABEL_TRACKING_ENABLED=false
 VOLUME /studies
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/info/', timeout=5)"]
 
 # Publish the port to the loopback of the host unless authentication is set up: -p 127.0.0.1:8000:8000
-ENTRYPOINT ["monailabel", "start_server", "--app", "/app/apps/ccsd", "--studies", "/studies", \
-            "--uvicorn_app", "ccsd.server.app:app", "--host", "0.0.0.0", "--port", "8000"]
+ENTRYPOINT ["ccsd", "serve", "--studies", "/studies", "--host", "0.0.0.0", "--port", "8000"]

@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Versions
-from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server
 from tests.faults.bad_images import brain, packed
 from tests.faults.test_bad_images import is_sentence
@@ -123,27 +121,3 @@ def test_the_proxy_asks_no_server_that_is_not_configured(server: Server) -> None
     for path in ("http://127.0.0.1:1/x", "..%2f..%2fetc/passwd", "//127.0.0.1:1/"):
         answer = server.get(f"/proxy/dicom/{path}")
         assert answer.status_code == 404, answer.text
-
-
-def test_who_binds_to_the_network_without_authentication_is_warned(tmp_path: Path) -> None:
-    """serve.sh with a server that only says how it was called."""
-    (tmp_path / "monailabel").write_text('#!/bin/sh\necho "$@"\n')
-    (tmp_path / "monailabel").chmod(0o755)
-    script = (REPOSITORY / "scripts" / "serve.sh").read_text().replace('export PATH="$VENV/bin:$PATH"', "")
-    copy = REPOSITORY / "scripts" / f".serve-test-{os.getpid()}.sh"
-    copy.write_text(script.replace("ensure_environment ", ": "))
-    try:
-        said = {
-            (host, auth): subprocess.run(
-                ["bash", str(copy), "--studies", "http://127.0.0.1:1/dicom-web", "--host", host],
-                env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "MONAI_LABEL_AUTH_ENABLE": auth},
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=60,
-            ).stderr
-            for host, auth in (("127.0.0.1", "false"), ("0.0.0.0", "false"), ("0.0.0.0", "true"))
-        }
-    finally:
-        copy.unlink()
-    assert [("WARNING: --host 0.0.0.0" in text) for text in said.values()] == [False, True, False]

@@ -8,10 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
+import sysconfig
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.conftest import REPOSITORY
@@ -44,43 +45,80 @@ def test_everything_that_is_copied_is_in_the_context() -> None:
 
 
 def test_nothing_else_is_sent_to_the_engine() -> None:
-    for name in (".venv", ".git", "tests", "studies", "lib/ccsd/__pycache__"):
+    for name in (".venv", ".git", "tests", "studies", "scripts", "lib/ccsd/__pycache__"):
         assert not in_context(name), name
 
 
-def test_the_entry_point_serves_from_a_folder_that_holds_only_what_is_copied(tmp_path: Path) -> None:
-    """`/app` and `/studies` are folders of this test, the port is a free one; the installed packages are those here."""
-    app, studies, port = tmp_path / "app", tmp_path / "studies", str(free_port())
-    app.mkdir()
-    studies.mkdir()
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `app`, what COPY puts there, `studies`, and `python`, an environment of its own."""
+    folder = tmp_path_factory.mktemp("image")
+    (folder / "studies").mkdir()
     for source, target in copied():
-        destination = app / target / (source if (REPOSITORY / source).is_file() else "")
         if (REPOSITORY / source).is_dir():
-            shutil.copytree(REPOSITORY / source, destination, dirs_exist_ok=True)
+            leave = shutil.ignore_patterns("__pycache__", "*.egg-info", "logs")
+            shutil.copytree(REPOSITORY / source, folder / "app" / target, ignore=leave)
         else:
-            shutil.copy(REPOSITORY / source, destination)
-    entry = re.search(r"^ENTRYPOINT (\[.+\])$", DOCKERFILE, re.MULTILINE)
-    variables = dict(re.findall(r"(\w+)=(\S+)", " ".join(re.findall(r"^ENV (.+)$", DOCKERFILE, re.MULTILINE))))
-    assert entry
+            (folder / "app" / target).mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / source, folder / "app" / target)
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "python")], check=True)
+    (packages,) = (folder / "python" / "lib").glob("*/site-packages")
+    (packages / "here.pth").write_text(sysconfig.get_path("purelib"))  # what requirements.txt asks for is there already
+    return folder
+
+
+def environment(image: Path) -> dict[str, str]:
+    """The Dockerfile's variables. pip asks no index, and builds with the setuptools that is here."""
+    own = dict(re.findall(r"(\w+)=(\S+)", " ".join(re.findall(r"^ENV (.+)$", DOCKERFILE, re.MULTILINE))))
+    usual = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    pip = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_ARGS": ""}
+    return {**usual, **own, **pip, "PATH": f"{image / 'python' / 'bin'}:{os.environ['PATH']}"}
+
+
+@pytest.fixture(scope="module")
+def installed(image: Path) -> Path:
+    """After the RUN lines; that of the user and its folders is for the engine alone."""
+    lines = [line for line in re.findall(r"^RUN (.+)$", DOCKERFILE, re.MULTILINE) if "useradd" not in line]
+    assert len(lines) == 2
+    for line in lines:
+        subprocess.run(["sh", "-c", line], cwd=image / "app", env=environment(image), check=True, capture_output=True)
+    return image
+
+
+def test_the_command_is_that_of_the_copy(installed: Path) -> None:
+    place = "import ccsd; print(ccsd.__file__)"
+    said = subprocess.run(
+        ["python", "-c", place], env=environment(installed), cwd="/", capture_output=True, text=True, check=True
+    )
+    assert Path(said.stdout.strip()).is_relative_to(installed / "app")
+    assert shutil.which("ccsd", path=str(installed / "python" / "bin"))
+
+
+def test_the_entry_point_serves_and_is_healthy(installed: Path) -> None:
+    """`/app` and `/studies` are folders of this test, the port is a free one; the installed packages are those here."""
+    port = str(free_port())
 
     def placed(text: str) -> str:
-        return re.sub(r"^/studies", str(studies), re.sub(r"^/app", str(app), text))
+        text = text.replace("0.0.0.0", "127.0.0.1").replace("8000", port)
+        return re.sub(r"^/studies", str(installed / "studies"), text)
 
-    own = {name: placed(value) for name, value in variables.items()}
-    environment = {**os.environ, **own, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command = [port if word == "8000" else placed(word) for word in json.loads(entry[1])]
-    command = ["127.0.0.1" if word == "0.0.0.0" else word for word in command]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=app, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    entry = re.search(r"^ENTRYPOINT (\[.+\])$", DOCKERFILE, re.MULTILINE)
+    health = re.search(r"CMD (\[.+\])$", DOCKERFILE, re.MULTILINE)
+    assert entry
+    assert health
+    variables = {**environment(installed), "HOME": str(installed)}
+    command, check = ([placed(word) for word in json.loads(found[1])] for found in (entry, health))
+    log = installed / "log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, cwd=installed / "app", env=variables, stdout=stream, stderr=stream)
 
-    def answers() -> bool:
-        assert process.poll() is None, (tmp_path / "log").read_text()
-        with suppress(requests.ConnectionError):
-            return "ccsd" in requests.get(f"http://127.0.0.1:{port}/info/", timeout=20).json()["models"]
-        return False
+    def healthy() -> bool:
+        assert process.poll() is None, log.read_text()
+        return subprocess.run(check, env=variables, capture_output=True, check=False).returncode == 0
 
     try:
-        wait_until(answers, 120, "the entry point does not answer")
+        wait_until(healthy, 200, "the entry point does not answer")
+        assert requests.get(f"http://127.0.0.1:{port}/info/", timeout=20).json()["version"]
     finally:
         process.terminate()
         process.wait(30)

@@ -8,12 +8,13 @@ from pathlib import Path
 from statistics import fmean
 
 from ccsd.common.errors import InputError
+from ccsd.common.places import APP
 from ccsd.common.settings import read_task
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS, Task
 from ccsd.models.compare import compare
 from ccsd.models.expected import why_none
-from ccsd.models.served import SHIPPED, ServedModel
+from ccsd.models.served import ServedModel
 from ccsd.models.versions import Version, Versions
 
 
@@ -78,6 +79,6 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("do", choices=["list", "compare", "serve", "pin", "unpin", "add"])
     parser.add_argument("versions", nargs="*", help="two to compare, one to serve or pin, or the file (.pt) to add")
-    parser.add_argument("--model", type=Path, default=SHIPPED.parent, help="the model folder")
+    parser.add_argument("--model", type=Path, default=APP / "model", help="the model folder")
     parser.add_argument("--task", type=Path, help="task file, as the server's --conf task")
     return parser.parse_args()

@@ -8,18 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ccsd.common.errors import InputError, NotFoundError
+from ccsd.common.places import APP, SHIPPED
 from ccsd.method.network import PRESETS, NetworkConfig
 from ccsd.method.task import BRATS, Task
 from ccsd.models import checkpoint
 from ccsd.models.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
-
-_FOLDERS = (  # of a checkout, of a wheel (setup.py)
-    Path(__file__).resolve().parents[3] / "apps" / "ccsd" / "model",
-    Path(__file__).with_name("shipped"),
-)
-SHIPPED = next((f for f in _FOLDERS if f.is_dir()), _FOLDERS[0]) / "pretrained_ccsd.pt"
 
 
 @dataclass
@@ -73,7 +68,7 @@ def model_of(weights: Path | None, task: Task) -> ServedModel:
         NotFoundError: there are none.
     """
     own = "ccsd" if task == BRATS else f"ccsd_{task.name}"
-    published = weights or SHIPPED.with_name(f"{own}.pt")
+    published = weights or APP / "model" / f"{own}.pt"
     shipped = weights or SHIPPED.with_name(f"pretrained_{own}.pt")
     if not published.is_file() and not shipped.is_file():
         raise NotFoundError(f"weights {shipped} do not exist, expected a checkpoint file")

@@ -54,8 +54,7 @@ def read_hosts(text: str) -> frozenset[str]:
 
 
 def _names_of_this_machine() -> set[str]:
-    name = socket.gethostname().lower()
-    return {"localhost", name, name.split(".")[0]}
+    return {"localhost", socket.gethostname().lower(), socket.getfqdn().lower()}
 
 
 def _name(host: str) -> str:
