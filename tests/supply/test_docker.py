@@ -61,9 +61,12 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             (folder / "app" / target).mkdir(parents=True, exist_ok=True)
             shutil.copy(REPOSITORY / source, folder / "app" / target)
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "python")], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "python")], check=True)
     (packages,) = (folder / "python" / "lib").glob("*/site-packages")
     (packages / "here.pth").write_text(sysconfig.get_path("purelib"))  # what requirements.txt asks for is there already
+    pip = folder / "python" / "bin" / "pip"
+    pip.write_text('#!/bin/sh\nexec python -m pip "$@"\n')
+    pip.chmod(0o755)
     return folder
 
 
@@ -81,7 +84,10 @@ def installed(image: Path) -> Path:
     lines = [line for line in re.findall(r"^RUN (.+)$", DOCKERFILE, re.MULTILINE) if "useradd" not in line]
     assert len(lines) == 2
     for line in lines:
-        subprocess.run(["sh", "-c", line], cwd=image / "app", env=environment(image), check=True, capture_output=True)
+        done = subprocess.run(
+            ["sh", "-c", line], cwd=image / "app", env=environment(image), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
     return image
 
 
