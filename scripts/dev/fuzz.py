@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
@@ -17,7 +16,7 @@ os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 from hypothesis.errors import HypothesisWarning
 
 from ccsd.demo.phantom import make_phantom, write_phantom
-from tests.e2e.conftest import start_server
+from ccsd.experiments.benchmarks.server import running
 from tests.fuzz.fuzzing import Report, fuzz
 from tests.fuzz.values import PHANTOM, STUDY
 
@@ -29,7 +28,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
         write_phantom(make_phantom(PHANTOM), folder / "studies" / STUDY, STUDY)
-        with contextmanager(start_server)(folder / "studies", folder) as server:
+        with running(folder / "studies", folder) as server:
             report = fuzz(server, arguments.requests, first_seed=arguments.seed, told=_tell)
     print(f"\n{report.requests} requests in {time.monotonic() - began:.0f} s, seed {arguments.seed}\n")
     print("| status | answers |\n|---|---|")

@@ -13,7 +13,7 @@ from ccsd.demo.phantom import Phantom, write_phantom
 from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server, start_server
 
-LOAD = [sys.executable, "-m", "scripts.dev.load"]
+LOAD = [sys.executable, "-m", "ccsd.experiments", "load"]
 
 
 @pytest.fixture(scope="module")

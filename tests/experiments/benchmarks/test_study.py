@@ -40,8 +40,8 @@ def test_peers_are_of_the_usual_sizes(model: ServedModel) -> None:
     assert ours(setting, model.current().network, (64, 64, 64)) > 0
 
 
-def test_a_server_is_started_asked_by_several_and_ended(study_folder: Path) -> None:
-    with running(study_folder.parent) as server:
+def test_a_server_is_started_asked_by_several_and_ended(study_folder: Path, tmp_path: Path) -> None:
+    with running(study_folder.parent, tmp_path / "server") as server:
         whole, each = server.masks(["case_flair", "case_t1"], clients=2)
         assert whole >= max(each) > 0
         assert server.peak_gib() > 0.1

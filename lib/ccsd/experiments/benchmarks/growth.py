@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import requests
 
+from ccsd.common.places import SHIPPED
 from ccsd.experiments.benchmarks.server import running
 from ccsd.experiments.benchmarks.study import one_study
 from ccsd.imaging.volumes import Grid, write_volume
@@ -91,7 +92,7 @@ def store(root: Path, label: Path) -> Stopwatch:
 def routes(root: Path, label: Path) -> dict[str, float]:
     """Seconds that clients of a real server over these studies wait, for each of ROUTES."""
     watch = Stopwatch()
-    with running(root) as server:
+    with running(root, root.with_name(f"server_{root.name}"), preset="small", weights=SHIPPED) as server:
 
         def get(path: str) -> None:
             requests.get(f"{server.url}{path}", timeout=600).raise_for_status()

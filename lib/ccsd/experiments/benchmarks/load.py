@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 from requests.adapters import HTTPAdapter
 
@@ -199,5 +199,4 @@ def _train(user: _User, plan: Plan, seen: Seen, began: float) -> None:
 
 def resident_gib(process: int) -> float:
     """Memory that a process holds now."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 2**20
+    return psutil.Process(process).memory_info().rss / 2**30

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +24,7 @@ from ccsd.experiments.benchmarks.method import (
     step_of_n,
     training_steps,
 )
+from ccsd.experiments.benchmarks.server import peak_gib
 from ccsd.method.network import PRESETS
 
 PER_LEVEL = 4  # subsets of each size in the sampled lattice
@@ -102,14 +103,8 @@ def _in_process(arguments: argparse.Namespace, n: int, per_level: int) -> dict[s
 
 def _one_n(setting: Setting, n: int, per_level: int) -> None:
     duration = step_of_n(setting, n, per_level=per_level)
-    peak = torch.cuda.max_memory_allocated() / 2**30 if setting.device.type == "cuda" else _peak_gib()
+    peak = torch.cuda.max_memory_allocated() / 2**30 if setting.device.type == "cuda" else peak_gib(os.getpid())
     print(json.dumps({"seconds": duration, "gib": peak}))
-
-
-def _peak_gib() -> float:
-    """Peak resident memory of this process. Not ru_maxrss, which a child inherits from its parent."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(found[1]) / 2**20 if found else float("nan")
 
 
 def _plot(rows: list[dict[str, object]], path: Path) -> None:

@@ -7,7 +7,6 @@ import argparse
 import os
 import sys
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,8 +16,8 @@ import requests
 
 from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
 from ccsd.experiments.benchmarks.load import TRAINING, Plan, Seen, load, resident_gib
+from ccsd.experiments.benchmarks.server import running
 from ccsd.models.served import SHIPPED
-from tests.e2e.conftest import start_server
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -37,8 +36,7 @@ def main() -> None:
             for seed in range(1, arguments.studies + 1):
                 phantom = make_phantom(PhantomConfig(seed=seed))
                 write_phantom(phantom, folder / "studies" / f"study{seed}", f"study{seed}", label=False)
-            serving = contextmanager(start_server)  # with an app folder of its own: what is trained here is not kept
-            with serving(folder / "studies", folder, preset="small", weights=SHIPPED) as server:
+            with running(folder / "studies", folder, preset="small", weights=SHIPPED) as server:
                 arguments.url = server.url
                 seen = load(server.url, _plan(arguments), lambda: resident_gib(server.process))
     _print(seen, arguments)
@@ -76,7 +74,3 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--process", type=int, help="of the server at --url, for its memory")
     parser.add_argument("--any-host", action="store_true", help="also a server that is not on this machine")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()
