@@ -34,7 +34,7 @@ def command(phantom: Phantom, tmp_path: Path) -> list[str]:
     for name in NAMES:
         write_phantom(phantom, tmp_path / "studies" / name, name, label=False)
     network = checkpoint.untrained(BRATS, PRESETS["tiny"]).network
-    checkpoint.save(tmp_path / "tiny.pt", network, name="tiny", notes={})
+    checkpoint.save(tmp_path / "tiny.pt", network, name="tiny")
     paths = [tmp_path / "studies", "-o", tmp_path / "out", "--weights", tmp_path / "tiny.pt", "--device", "cpu"]
     return [sys.executable, "-m", "ccsd", "segment", *map(str, paths), "--dask"]
 

@@ -139,7 +139,7 @@ def test_the_model_shows_fifteen_subsets_and_the_curve(page: Page) -> None:
     page.get_by_role("link", name="Model").click()
     expect(page.locator("tr.subset")).to_have_count(15)
     first = page.locator("tr.subset").first
-    dice = [f"{checkpoint.load(WEIGHTS, task=BRATS).notes['dice'][0][region]:.3f}" for region in BRATS.regions]
+    dice = [f"{checkpoint.load(WEIGHTS, task=BRATS).card.dice[0][region]:.3f}" for region in BRATS.regions]
     expect(first.locator(".cell")).to_have_text(dice)
     curve = page.get_by_role("img", name="mean Dice")
     assert f"WT: {dice[0]}" in (curve.get_attribute("aria-label") or "")
@@ -177,7 +177,7 @@ def test_a_training_is_started_watched_and_rolled_back(page: Page, server: Serve
     assert page.get_by_role("img", name="loss:").count() > 2
     keep_picture(page, "page_training")
     shipped = checkpoint.load(WEIGHTS, task=BRATS)
-    Versions(served(server)).publish(shipped.network, name="again", notes=shipped.notes)
+    Versions(served(server)).publish(shipped.network, name="again", card=shipped.card)
     page.get_by_role("link", name="Model").click()
     expect(page.locator(".current")).to_contain_text("again-")
     page.on("dialog", lambda dialog: dialog.accept())

@@ -22,7 +22,7 @@ from tests.conftest import REPOSITORY
 
 
 def save(folder: Path, task: Task) -> Path:
-    checkpoint.save(folder / "w.pt", checkpoint.untrained(task, PRESETS["tiny"]).network, name="tiny", notes={})
+    checkpoint.save(folder / "w.pt", checkpoint.untrained(task, PRESETS["tiny"]).network, name="tiny")
     return folder / "w.pt"
 
 

@@ -66,9 +66,9 @@ def wholly(value: int, phantom: Phantom, folder: Path) -> str:
 @pytest.mark.parametrize("jump", JUMPS)
 def test_weights_are_read_again_whatever_their_date(tmp_path: Path, jump: str) -> None:
     model = model_of(tmp_path)
-    checkpoint.save(model.published, network(1), name="a", notes={})
+    checkpoint.save(model.published, network(1), name="a")
     assert model.current().version.startswith("a-")
-    checkpoint.save(model.published, network(2), name="b", notes={})
+    checkpoint.save(model.published, network(2), name="b")
     dated(model.published, JUMPS[jump])
     assert model.current().version.startswith("b-")
 
@@ -76,8 +76,8 @@ def test_weights_are_read_again_whatever_their_date(tmp_path: Path, jump: str) -
 def test_what_is_published_last_is_the_newest_version(tmp_path: Path) -> None:
     versions = Versions(model_of(tmp_path), kept=2)
     for seed in range(2):
-        dated(versions._file(versions.publish(network(seed), name=f"v{seed}", notes={})), DAY)
-    last = [versions.publish(network(seed), name=f"v{seed}", notes={}) for seed in (2, 3)]
+        dated(versions._file(versions.publish(network(seed), name=f"v{seed}")), DAY)
+    last = [versions.publish(network(seed), name=f"v{seed}") for seed in (2, 3)]
     assert [one.version for one in versions.known()] == last[::-1]
 
 

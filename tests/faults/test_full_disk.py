@@ -49,7 +49,7 @@ def server(disk: Path, phantom: Phantom) -> Iterator[Server]:
     (disk / "temporary").mkdir()
     versions = Versions(model_of(disk / "ccsd" / "model"))
     for seed, name in enumerate(("first", "second")):
-        versions.publish(network(seed), name=name, notes={})
+        versions.publish(network(seed), name=name)
     for running in start_server(disk / "studies", disk, variables={"TMPDIR": str(disk / "temporary")}):
         saved = label(phantom.label)(running)
         assert saved.status_code == 200, saved.text
@@ -135,11 +135,11 @@ def test_a_session_that_is_used_without_room_is_not_lost(server: Server, disk: P
 def test_weights_that_do_not_fit_are_not_published(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", mebibytes=16) as disk:
         versions = Versions(model_of(disk))
-        first = versions.publish(network(0), name="first", notes={})
-        checkpoint.save(tmp_path / "other.pt", network(1), name="other", notes={})
+        first = versions.publish(network(0), name="first")
+        checkpoint.save(tmp_path / "other.pt", network(1), name="other")
         files = sorted(disk.rglob("*"))
         for publish in (
-            lambda: versions.publish(network(2), name="second", notes={}),
+            lambda: versions.publish(network(2), name="second"),
             lambda: versions.add(tmp_path / "other.pt"),
             lambda: versions.pin(first),
         ):

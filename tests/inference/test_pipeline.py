@@ -33,7 +33,7 @@ CPU = {"window": 64, "device": "cpu"}
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    checkpoint.save(path, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny", notes={})
+    checkpoint.save(path, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny")
     return path
 
 
@@ -110,7 +110,7 @@ def test_a_published_model_is_used_from_the_next_study_on(study_folder: Path, we
     study = study_of(study_folder)
     first = segmenter.segment(study, options=OPTIONS).checkpoint.version
     other = checkpoint.untrained(BRATS, PRESETS["tiny"], seed=1).network
-    published = checkpoint.save(tmp_path / "new.pt", other, name="other", notes={})
+    published = checkpoint.save(tmp_path / "new.pt", other, name="other")
     assert segmenter.segment(study, options=OPTIONS).checkpoint.version == published != first
 
 

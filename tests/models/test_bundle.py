@@ -25,6 +25,7 @@ from ccsd.inference.predict import WindowConfig
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
+from ccsd.models.card import Card
 from ccsd.studies.study import find_studies
 
 TENSOR = {
@@ -63,8 +64,8 @@ EDGE = 48  # of the phantoms, and of the window: the app shrinks its window to a
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    notes = {"dice": [{"modalities": ["flair"], "WT": 0.5, "TC": 0.25, "ET": 0.125}]}
-    checkpoint.save(path, checkpoint.untrained(BRATS, PRESETS["tiny"], seed=1).network, name="tiny", notes=notes)
+    card = Card(dice=({"modalities": ["flair"], "WT": 0.5, "TC": 0.25, "ET": 0.125},))
+    checkpoint.save(path, checkpoint.untrained(BRATS, PRESETS["tiny"], seed=1).network, name="tiny", card=card)
     return path
 
 
@@ -120,7 +121,7 @@ def test_it_trains_and_its_weights_read_back_into_the_app(bundle: Path, studies:
     before = checkpoint.load(bundle / "models" / "model.pt", task=BRATS)
     after = checkpoint.load(trained, task=BRATS)
     assert after.version != before.version
-    assert 0 < after.notes["validation Dice"] < 1
+    assert 0 < (after.card.score or 0) < 1
 
 
 def test_its_metadata_is_valid_and_has_the_figures_of_the_weights(bundle: Path) -> None:

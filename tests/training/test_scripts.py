@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.models import checkpoint
 
 FAST = ["preset=tiny", "train.patch=32", "train.steps=3", "train.validate_every=100"]
 
@@ -94,8 +95,8 @@ def test_lists_choose_the_studies(studies: Path, tmp_path: Path) -> None:
     lists = ("--train", str(tmp_path / "train.txt"), "--val", str(tmp_path / "val.txt"))
     done = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", "train.validate_every=1", extra=lists))
     assert done.returncode == 0, done.stderr
-    notes = torch.load(tmp_path / "w.pt", weights_only=True)["notes"]
-    assert (notes["cases"], notes["validation"]) == (["a"], ["b"])
+    card = checkpoint.card_in(tmp_path / "w.pt")
+    assert (card.training, card.validation) == (("a",), ("b",))
     assert "mean of 3 subsets" in done.stderr
 
 
@@ -151,8 +152,7 @@ def test_made_studies_are_mixed_in_with_a_share_of_the_crops(studies: Path, phan
     made = str(tmp_path / "made")
     done = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=("--data", f"{made}:0.7")))
     assert done.returncode == 0, done.stderr
-    notes = torch.load(tmp_path / "w.pt", weights_only=True)["notes"]
-    assert notes["cases"] == ["a", "b", "made-1"]
+    assert checkpoint.card_in(tmp_path / "w.pt").training == ("a", "b", "made-1")
     wrong = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=("--data", f"{made}:1")))
     assert wrong.returncode != 0
     assert wrong.stderr.strip().endswith(f"error: --data {made}:1: the share is 1, expected between 0 and 1")

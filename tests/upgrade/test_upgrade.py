@@ -70,4 +70,4 @@ def test_a_training_goes_on_from_the_weights(server: Server, version: str) -> No
     assert done["status"] == "DONE", done
     published = server.infer("case_t1").json()["ccsd"]["model"]
     assert done["outcome"].startswith(f"published {published}: ")
-    assert checkpoint.read_notes(server.app / "model" / "ccsd.pt")[1]["parent"] == version
+    assert checkpoint.card_in(server.app / "model" / "ccsd.pt").parent == version

@@ -11,6 +11,7 @@ import json
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,16 +68,16 @@ def main() -> None:
 
 
 def _record(path: Path, model: checkpoint.Checkpoint, summary: Mapping[str, Any]) -> None:
-    """Into the weights' notes, from where inference tells users what to expect of their modalities."""
+    """Into the weights' card, from where inference tells users what to expect of their modalities."""
     regions = model.network.task.regions
-    rows = [
+    rows = tuple(
         {
             "modalities": row["modalities"],
             **{g: round(row[g]["dice"], 4) for g in regions if row[g]["dice"] is not None},
         }
         for row in summary["subsets"]
-    ]
-    checkpoint.annotate(path, {"dice": rows, "validation": summary["studies"]})
+    )
+    checkpoint.put_card(path, replace(model.card, dice=rows, validation=tuple(summary["studies"])))
     print(f"recorded in {path}")
 
 

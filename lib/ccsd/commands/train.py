@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,11 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ccsd.common.errors import InputError
-from ccsd.common.files import replacing
 from ccsd.common.settings import read_task
-from ccsd.common.tensor_files import save_tensors
 from ccsd.method.task import BRATS, Task
 from ccsd.models import checkpoint
-from ccsd.models.checkpoint import Checkpoint
+from ccsd.models.card import Card
+from ccsd.models.checkpoint import Checkpoint, write_tensors
 from ccsd.studies.lists import select
 from ccsd.studies.study import find_studies
 from ccsd.training.cache import load_cases
@@ -48,11 +48,10 @@ def main() -> None:
         start = checkpoint.load(arguments.model, task=task)
     else:
         start = checkpoint.untrained(task, settings.network, seed=settings.train.seed)
-    keeper = Keeper(arguments.out, settings, start)
+    keeper = Keeper(arguments.out, settings)
     resume = keeper.stored() if arguments.resume else None
     cases, validation, weights = _cases(arguments, task)
-    keeper.notes["cases"] = [c.id for c in cases]
-    keeper.notes["validation"] = [c.id for c in validation]
+    keeper.card = card_of_run(start, settings, cases, validation)
     device = _device()
     processes = join_processes(device)
     logger.info("settings: %s", asdict(settings))
@@ -104,6 +103,19 @@ def _cases(arguments: argparse.Namespace, task: Task) -> tuple[list[Sample], lis
     return [case for group in groups for case in group], validation, weights
 
 
+def card_of_run(start: Checkpoint, settings: Settings, cases: Sequence[Sample], validation: Sequence[Case]) -> Card:
+    """What the weights of this run will say of themselves."""
+    training = tuple(case.id for case in cases)
+    values = _plain(settings)
+    return Card(
+        parent=start.version,
+        training=training,
+        seen=tuple(sorted(start.card.trained_on | set(training))),
+        validation=tuple(case.id for case in validation),
+        settings={**values.pop("train"), **values},
+    )
+
+
 @dataclass
 class Keeper:
     """What a run leaves behind: `out` (weights), beside it its state to resume from and its TensorBoard log.
@@ -113,8 +125,7 @@ class Keeper:
 
     out: Path
     settings: Settings
-    start: Checkpoint
-    notes: dict[str, Any] = field(default_factory=dict)
+    card: Card = field(default_factory=Card)
     best: float = float("-inf")
     _board: SummaryWriter | None = None
 
@@ -147,16 +158,10 @@ class Keeper:
         self._log(epoch)
         if epoch.score is None or epoch.score >= self.best:
             self.best = self.best if epoch.score is None else epoch.score
-            notes = {
-                "parent": self.start.version,
-                **self.notes,
-                "settings": _plain(self.settings),
-                "epoch": epoch.index,
-            }
-            version = checkpoint.save(self.out, epoch.network, name=self.settings.preset, notes=notes, half=True)
+            card = replace(self.card, epoch=epoch.index, score=epoch.score)
+            version = checkpoint.save(self.out, epoch.network, name=self.settings.preset, card=card, half=True)
             logger.info("wrote %s (%s)", self.out, version)
-        with replacing(self.state_file) as temporary:
-            save_tensors({"run": epoch.state, "settings": _plain(self.settings), "best": self.best}, temporary)
+        write_tensors({"run": epoch.state, "settings": _plain(self.settings), "best": self.best}, self.state_file)
 
     def _log(self, epoch: Epoch) -> None:
         if self._board is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from statistics import fmean
 
 from ccsd.common.errors import InputError
 from ccsd.common.places import APP
@@ -13,7 +12,6 @@ from ccsd.common.settings import read_task
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS, Task
 from ccsd.models.compare import compare
-from ccsd.models.expected import why_none
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Version, Versions
 
@@ -44,12 +42,12 @@ def main() -> None:
 
 
 def line(one: Version, task: Task) -> str:
-    values = [row[g] for row in one.notes.get("dice") or () for g in task.regions if g in row]
-    seen = " on training studies" if why_none(one.notes) else ""
-    mean = f"mean Dice {fmean(values):.3f}{seen}" if values else "not measured"
+    value = one.card.mean_dice(task.regions)
+    seen = " on training studies" if one.card.why_not_expected else ""
+    mean = "not measured" if value is None else f"mean Dice {value:.3f}{seen}"
     marks = " ".join(name for name, is_so in (("served", one.served), ("pinned", one.pinned)) if is_so)
-    why = f"  candidate: {one.kept_back}" if one.kept_back else ""
-    return f"{one.version}  {one.notes.get('published', 'shipped'):25}  {mean}  {marks}{why}".rstrip()
+    why = f"  candidate: {one.card.kept_back}" if one.card.kept_back else ""
+    return f"{one.version}  {one.card.published or 'shipped':25}  {mean}  {marks}{why}".rstrip()
 
 
 def compared(first: Version, second: Version, task: Task) -> str:

@@ -24,8 +24,9 @@ from ccsd.models.checkpoint import Checkpoint
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CODE = (
-    *("__init__.py", "method", "common/__init__.py", "common/errors.py", "common/files.py", "common/tensor_files.py"),
-    *("inference/__init__.py", "inference/label_map.py", "models/__init__.py", "models/checkpoint.py"),
+    *("__init__.py", "method", "common/__init__.py", "common/errors.py", "common/files.py"),
+    *("inference/__init__.py", "inference/label_map.py"),
+    *("models/__init__.py", "models/card.py", "models/checkpoint.py"),
     *("export/__init__.py", "export/bundle_data.py", "export/bundle_training.py"),
 )
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
@@ -86,8 +87,7 @@ def metadata(model: Checkpoint) -> dict[str, Any]:
         "channel_def": {str(r): name for r, name in enumerate(task.regions)},
     }
     del pred["modality"]
-    rows = model.notes.get("dice") or ()
-    dice = {g: [row[g] for row in rows if g in row] for g in task.regions}
+    dice = {g: [row[g] for row in model.card.dice if g in row] for g in task.regions}
     return {
         "schema": SCHEMA,
         "version": "1.0.0",

@@ -13,6 +13,7 @@ from monai.engines import SupervisedTrainer
 from ccsd.method.losses import LossConfig, objective
 from ccsd.method.network import CCSDNetwork
 from ccsd.models import checkpoint
+from ccsd.models.card import Card
 
 
 class CCSDStep:
@@ -59,5 +60,4 @@ class KeepBest:
         metric = next(iter(engine.state.metrics.values()))
         if metric > self.best:
             self.best = metric
-            notes = {"validation Dice": metric, "trained by": "MONAI bundle"}
-            checkpoint.save(self.path, self.network, name=self.name, notes=notes)
+            checkpoint.save(self.path, self.network, name=self.name, card=Card(score=metric, made_by="MONAI bundle"))

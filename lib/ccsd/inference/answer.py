@@ -12,7 +12,6 @@ from ccsd.imaging.sources import LeftOut
 from ccsd.imaging.volumes import Grid
 from ccsd.method.task import Task
 from ccsd.models.checkpoint import Checkpoint
-from ccsd.models.expected import why_none
 from ccsd.studies.study import Study
 
 
@@ -20,22 +19,21 @@ def expected_dice(checkpoint: Checkpoint, used: Iterable[str], task: Task) -> di
     """Mean Dice of each region with exactly these modalities, as the weights' own evaluation found it on studies that
     they had not seen, and the number of these studies; None where there is none."""
     row = _measured(checkpoint, used, task)
-    if row is None or why_none(checkpoint.notes):
+    if row is None or checkpoint.card.why_not_expected:
         return None
-    return {**{g: round(float(row[g]), 3) for g in task.regions}, "studies": len(checkpoint.notes["validation"])}
+    return {**{g: round(float(row[g]), 3) for g in task.regions}, "studies": len(checkpoint.card.validation)}
 
 
 def why_not_expected(checkpoint: Checkpoint, used: Iterable[str], task: Task) -> str | None:
     """Why there is no Dice to expect, in one sentence; None: there is."""
-    why = why_none(checkpoint.notes)
+    why = checkpoint.card.why_not_expected
     if why is None and _measured(checkpoint, used, task) is None:
         return "the weights were not measured with exactly these modalities"
     return why
 
 
 def _measured(checkpoint: Checkpoint, used: Iterable[str], task: Task) -> Mapping[str, Any] | None:
-    wanted = set(used)
-    row = next((r for r in checkpoint.notes.get("dice", ()) if set(r["modalities"]) == wanted), None)
+    row = checkpoint.card.row(used)
     return row if row is not None and set(row) >= set(task.regions) else None
 
 

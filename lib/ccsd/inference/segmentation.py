@@ -18,7 +18,8 @@ from ccsd.inference import answer
 from ccsd.inference.label_map import SPECKS
 from ccsd.inference.predict import WindowConfig, computed_in
 from ccsd.method.task import Task
-from ccsd.models.checkpoint import UNTRAINED, Checkpoint
+from ccsd.models.card import UNTRAINED
+from ccsd.models.checkpoint import Checkpoint
 from ccsd.preprocessing.common_space import Mode, RawResult
 from ccsd.studies.study import Study
 

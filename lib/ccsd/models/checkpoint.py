@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +13,24 @@ import torch
 
 from ccsd.common.errors import InputError
 from ccsd.common.files import replacing
-from ccsd.common.tensor_files import save_tensors
 from ccsd.method.network import CCSDNetwork, NetworkConfig
 from ccsd.method.task import Task
-
-UNTRAINED = "untrained"
+from ccsd.models.card import Card, read_card
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network in evaluation mode with its `version` and what is known of it (`notes`: data, metrics, parent)."""
+    """A network in evaluation mode with what is known of it."""
 
     network: CCSDNetwork
-    version: str
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    card: Card = field(default_factory=Card)
+
+    @property
+    def version(self) -> str:
+        return self.card.version
 
 
-def save(path: Path, network: CCSDNetwork, *, name: str, notes: Mapping[str, Any], half: bool = False) -> str:
+def save(path: Path, network: CCSDNetwork, *, name: str, card: Card | None = None, half: bool = False) -> str:
     """Write weights to a temporary name beside `path` and rename. Returns the version: `<name>-<content hash>`.
 
     Args:
@@ -44,10 +45,9 @@ def save(path: Path, network: CCSDNetwork, *, name: str, notes: Mapping[str, Any
         "task": network.task.as_dict(),
         "network": asdict(network.config),
         "version": version,
-        "notes": dict(notes),
+        "card": replace(card or Card(), version=version).as_dict(),
     }
-    with replacing(path) as temporary:
-        save_tensors(content, temporary)
+    write_tensors(content, path)
     return version
 
 
@@ -62,7 +62,7 @@ def load(path: Path, *, task: Task) -> Checkpoint:
         stored = Task.from_dict(content["task"])
         sizes = content["network"]
         config = NetworkConfig.from_dict({"decoder": sizes["widths"], **sizes})  # the first release had but one width
-        version, state = str(content["version"]), content["model"]
+        card, state = read_card(content), content["model"]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise _unreadable(path, error) from error
     if stored != task:
@@ -76,24 +76,30 @@ def load(path: Path, *, task: Task) -> Checkpoint:
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     except (RuntimeError, TypeError, AttributeError) as error:
         raise _unreadable(path, error) from error
-    return Checkpoint(network.eval(), version, content.get("notes", {}))
+    return Checkpoint(network.eval(), card)
 
 
-def read_notes(path: Path) -> tuple[str, Mapping[str, Any]]:
-    """(version, notes), without reading the weights. Raises InputError: not a checkpoint of ours."""
+def card_in(path: Path) -> Card:
+    """The card, without reading the weights. Raises InputError: not a checkpoint of ours."""
     content = _content(path, mmap=True)
     try:
-        return str(content["version"]), content.get("notes", {})
-    except (KeyError, TypeError, AttributeError) as error:
+        return read_card(content)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise _unreadable(path, error) from error
 
 
-def annotate(path: Path, notes: Mapping[str, Any]) -> None:
-    """Add to the notes of weights, whole or not at all; weights and version stay."""
+def put_card(path: Path, card: Card) -> None:
+    """Give weights another card, whole or not at all; weights and version stay."""
     content = _content(path)
-    content["notes"] = {**content.get("notes", {}), **notes}
-    with replacing(path) as temporary:
-        save_tensors(content, temporary)
+    content.pop("notes", None)  # of an older release
+    write_tensors({**content, "card": replace(card, version=content["version"]).as_dict()}, path)
+
+
+def write_tensors(content: Any, path: Path) -> None:
+    """As torch.save, to a temporary name that is then renamed. Raises OSError where the disk is full, which torch does
+    not say if it opens the file itself."""
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        torch.save(content, stream)
 
 
 def untrained(task: Task, config: NetworkConfig, *, seed: int = 0) -> Checkpoint:
@@ -101,7 +107,7 @@ def untrained(task: Task, config: NetworkConfig, *, seed: int = 0) -> Checkpoint
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = CCSDNetwork(task, config)
-    return Checkpoint(network.eval(), UNTRAINED)
+    return Checkpoint(network.eval())
 
 
 def _content(path: Path, *, mmap: bool = False) -> Any:

@@ -13,13 +13,15 @@ def compare(first: Version, second: Version, task: Task) -> dict[str, Any]:
     """`versions`: both names; `dice`: per subset and region the pair of values; `only`: the studies that one of them
     alone was trained on; `changed`: those whose label or images differ; `settings`: pairs, where they differ;
     `comparable`: whether both were measured on the same studies with the same labels."""
-    rows = [{tuple(r["modalities"]): r for r in one.notes.get("dice") or ()} for one in (first, second)]
+    cards = first.card, second.card
+    rows = [{tuple(row["modalities"]): row for row in card.dice} for card in cards]
     subsets = [key for key in rows[0] if key in rows[1]]
-    data = [dict(one.notes.get("data") or {}) for one in (first, second)]
-    settings = [flat(one.notes.get("config") or one.notes.get("settings") or {}) for one in (first, second)]
+    trained = [set(card.training) for card in cards]
+    digests = [card.digests for card in cards]
+    settings = [flat(card.settings) for card in cards]
     names = sorted({*settings[0], *settings[1]})
-    validated = [list(one.notes.get("validation") or ()) for one in (first, second)]
-    changed = sorted(study for study in set(data[0]) & set(data[1]) if data[0][study] != data[1][study])
+    validated = [list(card.validation) for card in cards]
+    changed = sorted(s for s in set(digests[0]) & set(digests[1]) if digests[0][s] != digests[1][s])
     return {
         "versions": [first.version, second.version],
         "validated_on": validated,
@@ -27,7 +29,7 @@ def compare(first: Version, second: Version, task: Task) -> dict[str, Any]:
         "dice": [
             {"modalities": list(key), **{g: [r[key].get(g) for r in rows] for g in task.regions}} for key in subsets
         ],
-        "only": [sorted(set(data[0]) - set(data[1])), sorted(set(data[1]) - set(data[0]))],
+        "only": [sorted(trained[0] - trained[1]), sorted(trained[1] - trained[0])],
         "changed": changed,
         "settings": {
             name: [s.get(name) for s in settings] for name in names if settings[0].get(name) != settings[1].get(name)

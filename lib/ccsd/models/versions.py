@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ccsd.common.errors import InputError, NotFoundError
 from ccsd.common.files import make_newest, remove_leftovers, replacing, temporary_beside
 from ccsd.method.network import CCSDNetwork
 from ccsd.models import checkpoint
-from ccsd.models.checkpoint import UNTRAINED, Checkpoint
+from ccsd.models.card import UNTRAINED, Card
+from ccsd.models.checkpoint import Checkpoint
 from ccsd.models.served import ServedModel
 
 logger = logging.getLogger(__name__)
@@ -26,18 +26,15 @@ CANDIDATES = 3
 
 @dataclass(frozen=True)
 class Version:
-    """A model on disk: its name, its `notes` (data, settings, metrics, parent, time of publication), whether it is
-    served, and whether it is pinned: served whatever is published."""
+    """A model on disk: its card, whether it is served, and whether it is pinned: served whatever is published."""
 
-    version: str
-    notes: Mapping[str, Any]
+    card: Card
     served: bool
     pinned: bool = False
 
     @property
-    def kept_back(self) -> str | None:
-        """Why the publish rule did not let it be served; None: it did."""
-        return self.notes.get("kept_back")
+    def version(self) -> str:
+        return self.card.version
 
 
 @dataclass(frozen=True)
@@ -57,13 +54,13 @@ class Versions:
     def folder(self) -> Path:
         return self.model.published.with_suffix(".versions")
 
-    def publish(self, network: CCSDNetwork, *, name: str, notes: Mapping[str, Any], replaces: str | None = None) -> str:
+    def publish(self, network: CCSDNetwork, *, name: str, card: Card | None = None, replaces: str | None = None) -> str:
         """Keep a model and serve it from the next inference on, unless another is pinned; returns its version.
 
         Args:
             replaces: a version of the same training that is not worth keeping beside this one.
         """
-        version = self._keep(network, name, notes)
+        version = self._keep(network, name, card or Card())
         if self.pinned() in (None, version):
             self._serve(self._file(version))
         else:
@@ -73,9 +70,9 @@ class Versions:
         self._forget()
         return version
 
-    def keep_back(self, network: CCSDNetwork, *, name: str, notes: Mapping[str, Any], reason: str) -> str:
+    def keep_back(self, network: CCSDNetwork, *, name: str, reason: str, card: Card | None = None) -> str:
         """Keep a model as a candidate that is not served, with the reason; returns its version."""
-        version = self._keep(network, name, {**notes, "kept_back": reason})
+        version = self._keep(network, name, replace(card or Card(), kept_back=reason))
         self._forget()
         return version
 
@@ -99,8 +96,8 @@ class Versions:
         """The newest publication first, the shipped weights last."""
         served, pinned = self.model.current().version, self.pinned()
         others = [file for file in (self.model.published, self.model.shipped) if file.exists()]
-        read = dict(_readable([*self._files(), *others]))
-        return [Version(version, notes, version == served, version == pinned) for version, notes in read.items()]
+        read = {card.version: card for card in _readable([*self._files(), *others])}
+        return [Version(card, card.version == served, card.version == pinned) for card in read.values()]
 
     def find(self, version: str) -> Version:
         """Raises NotFoundError: it is not kept here."""
@@ -146,7 +143,7 @@ class Versions:
         """
         if self.pinned() not in (None, version):
             raise InputError(f"version {self.pinned()} is pinned, expected it to be unpinned before another is served")
-        if self.model.shipped.exists() and checkpoint.read_notes(self.model.shipped)[0] == version:
+        if self.model.shipped.exists() and checkpoint.card_in(self.model.shipped).version == version:
             self.model.published.unlink(missing_ok=True)
             return
         file = {file.stem: file for file in self._files()}.get(version)
@@ -156,13 +153,13 @@ class Versions:
         checkpoint.load(file, task=self.model.task)
         self._serve(file)
 
-    def _keep(self, network: CCSDNetwork, name: str, notes: Mapping[str, Any]) -> str:
+    def _keep(self, network: CCSDNetwork, name: str, card: Card) -> str:
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         new = temporary_beside(self.folder / "new.pt")
-        version = checkpoint.save(new, network, name=name, notes={**notes, "published": now})
-        if "kept_back" in notes and self._file(version).exists():  # training changed nothing
+        version = checkpoint.save(new, network, name=name, card=replace(card, published=now))
+        if card.kept_back is not None and self._file(version).exists():  # training changed nothing
             new.unlink()
         else:
             os.replace(new, self._file(version))
@@ -171,9 +168,9 @@ class Versions:
 
     def _forget(self) -> None:
         """Remove the oldest of what is more than shall be kept."""
-        read = {file: dict(_readable([file])) for file in self._files()}
-        candidates = [file for file, one in read.items() if any("kept_back" in notes for notes in one.values())]
-        published = [file for file in read if file not in candidates]
+        files = self._files()
+        candidates = [file for file in files if any(card.kept_back is not None for card in _readable([file]))]
+        published = [file for file in files if file not in candidates]
         for file in [*published[self.kept :], *candidates[self.candidates :]]:
             if file.stem != self.pinned():
                 file.unlink(missing_ok=True)
@@ -194,9 +191,9 @@ class Versions:
         return sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True)
 
 
-def _readable(files: Sequence[Path]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _readable(files: Sequence[Path]) -> Iterator[Card]:
     for file in files:
         try:
-            yield checkpoint.read_notes(file)
+            yield checkpoint.card_in(file)
         except InputError as error:
             logger.warning("%s", error)

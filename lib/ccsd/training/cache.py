@@ -13,9 +13,8 @@ import torch
 from tqdm import tqdm
 
 from ccsd.common.errors import InputError
-from ccsd.common.files import replacing
-from ccsd.common.tensor_files import save_tensors
 from ccsd.method.task import Task
+from ccsd.models.checkpoint import write_tensors
 from ccsd.studies.label_meaning import description_of
 from ccsd.studies.study import Study
 from ccsd.training.cases import Case, load_case
@@ -55,8 +54,7 @@ def load_cached(
     path = cached_file(study, label, task, folder, image=image, drawn=drawn)
     if not path.exists():
         case = load_case(study, label, task, image=image, drawn=drawn)
-        with replacing(path) as temporary:
-            save_tensors({f.name: getattr(case, f.name) for f in fields(Case)}, temporary)
+        write_tensors({f.name: getattr(case, f.name) for f in fields(Case)}, path)
     return read_cached(path)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ccsd.models.card import MIRRORED
 from ccsd.training.cases import Case
 
 MIN_DISTANCE = 5  # voxels that the whole tumour keeps from the midline
@@ -31,7 +32,7 @@ class MirroredCase:
 
     @property
     def id(self) -> str:
-        return f"{self.case.id}/mirrored"
+        return f"{self.case.id}{MIRRORED}"
 
     @property
     def volumes(self) -> Tensor:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from ccsd.method import subsets
 from ccsd.method.task import BRATS
+from ccsd.models.card import Card
 from ccsd.models.versions import Version
 from ccsd.server.page.model import by_size, listed, served
 
@@ -9,7 +10,7 @@ ROWS = [
     {"modalities": list(subsets.names(s, BRATS.modalities)), "WT": subsets.size(s) / 5, "TC": 0.5, "ET": 0.1}
     for s in subsets.lattice(0b1111)
 ]
-NOTES = {"dice": ROWS, "validation": ["a", "b"], "cases": ["c"], "parent": "untrained"}
+CARD = Card("small-1", dice=tuple(ROWS), validation=("a", "b"), training=("c",), parent="untrained")
 
 
 def test_the_curve_goes_from_all_modalities_to_one() -> None:
@@ -19,7 +20,7 @@ def test_the_curve_goes_from_all_modalities_to_one() -> None:
 
 
 def test_the_served_model_has_its_table_and_the_area_under_its_curve() -> None:
-    found = served("small-1", NOTES, BRATS)
+    found = served(CARD, BRATS)
     assert len(found["dice"]) == 15
     assert found["aurc"] == {"WT": 0.5, "TC": 0.5, "ET": 0.1}
     assert found["training"] == ["c"]
@@ -28,13 +29,13 @@ def test_the_served_model_has_its_table_and_the_area_under_its_curve() -> None:
 
 
 def test_weights_without_an_evaluation_show_no_figures() -> None:
-    found = served("untrained", {}, BRATS)
+    found = served(Card(), BRATS)
     assert (found["dice"], found["sizes"], found["aurc"], found["average"]) == ([], {}, None, None)
-    (one,) = listed([Version("untrained", {}, served=True)], BRATS)
+    (one,) = listed([Version(Card(), served=True)], BRATS)
     assert one["mean"] is None
 
 
 def test_versions_have_the_mean_of_their_table() -> None:
-    (one,) = listed([Version("small-1", NOTES, served=True)], BRATS)
+    (one,) = listed([Version(CARD, served=True)], BRATS)
     assert round(one["mean"], 4) == round(sum(r["WT"] + 0.6 for r in ROWS) / 45, 4)
     assert one["served"] is True

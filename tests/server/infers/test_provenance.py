@@ -33,7 +33,7 @@ PARAMS: dict[str, Any] = {"modalities": "t1,flair", "window": 64, "overlap": 0.5
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Untrained, and said to be a model."""
     path = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    checkpoint.save(path, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny", notes={})
+    checkpoint.save(path, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny")
     return path
 
 
@@ -80,7 +80,7 @@ def test_a_mask_says_how_it_was_made_and_names_no_image(written: tuple[Path, dic
     """File names can be those of patients."""
     file, answer = written
     assert said_in(file) == {
-        "model": checkpoint.read_notes(weights)[0],
+        "model": checkpoint.card_in(weights).version,
         "task": "brats",
         "modalities": "t1, flair",
         "preprocess": "prepared",
@@ -97,7 +97,7 @@ def test_a_nifti_mask_says_it_in_short_too(written: tuple[Path, dict[str, Any]],
     if file.suffix == ".nrrd":
         return
     short = bytes(nib.loadsave.load(file).header["descrip"].tobytes()).rstrip(b"\0").decode()
-    assert short == f"{checkpoint.read_notes(weights)[0]} from t1, flair"
+    assert short == f"{checkpoint.card_in(weights).version} from t1, flair"
 
 
 def test_every_reader_finds_the_mask_where_the_image_is(written: tuple[Path, dict[str, Any]], study: Path) -> None:

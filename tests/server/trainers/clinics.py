@@ -32,7 +32,7 @@ class Clinic:
         self.model = ServedModel(folder / "ccsd.pt", folder / "pretrained.pt", BRATS, PRESETS["tiny"])
         if not self.model.shipped.exists():
             network = checkpoint.untrained(BRATS, PRESETS["tiny"]).network
-            checkpoint.save(self.model.shipped, network, name="tiny", notes={})
+            checkpoint.save(self.model.shipped, network, name="tiny")
 
     def save(self, *studies: str, label: np.ndarray | None = None, **info: Any) -> None:
         for name in studies:

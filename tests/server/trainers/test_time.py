@@ -70,7 +70,7 @@ def test_a_training_that_validated_on_fewer_says_so(clinic: Clinic, monkeypatch:
     monkeypatch.setattr("ccsd.server.trainers.before.SHARE", 0.0)
     stats = clinic.train(max_minutes=5)
     assert stats["outcome"].endswith("(on 1 of 3 validation studies: more do not fit into max_minutes)")
-    assert stats["validation"] == clinic.model.current().notes["validation"] == ["a"]
+    assert stats["validation"] == list(clinic.model.current().card.validation) == ["a"]
 
 
 def test_each_step_can_be_read_while_the_first_epoch_runs(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ import torch
 
 from ccsd.common.errors import DivergedError, InputError
 from ccsd.demo.phantom import Phantom, write_phantom
-from ccsd.models.expected import why_none
 from ccsd.models.versions import Versions
 from ccsd.server.trainers import records
 from ccsd.server.trainers.settings import read_wanted
@@ -33,14 +32,15 @@ def test_a_training_publishes_a_version_that_says_what_it_was_made_from(clinic: 
     current = clinic.model.current()
     assert current.version == stats["version"] != parent
     assert stats["outcome"].startswith(f"published {current.version}: mean validation Dice")
-    assert current.notes["parent"] == parent
-    assert current.notes["training"] == current.notes["validation"] == ["a", "b"]
-    assert current.notes["held_out"] is False
+    assert current.card.parent == stats["parent"] == parent
+    assert current.card.training == current.card.validation == ("a", "b")
+    assert stats["training"] == stats["validation"] == stats["seen"] == ["a", "b"]
+    assert current.card.held_out is stats["held_out"] is False
     assert stats["outcome"].endswith(", on the training studies: too few to hold one out")
-    assert why_none(current.notes) == "the weights were trained on 2 of the 2 studies that they were measured on"
-    assert list(current.notes["data"]) == ["a", "b"]
-    assert current.notes["config"]["max_epochs"] == 2
-    assert len(current.notes["dice"]) == 3  # the lattice of what these studies have
+    assert current.card.why_not_expected == "the weights were trained on 2 of the 2 studies that they were measured on"
+    assert list(current.card.digests) == ["a", "b"]
+    assert current.card.settings["max_epochs"] == stats["config"]["max_epochs"] == 2
+    assert len(current.card.dice) == 3  # the lattice of what these studies have
     assert [h["epoch"] for h in stats["history"]] == [0, 1, 2]
     assert not list(clinic.folder.rglob(".writing-*"))
     assert not (clinic.folder / "ccsd.training" / "run.pt").exists()
@@ -57,7 +57,7 @@ def test_labels_saved_meanwhile_do_not_touch_the_training(clinic: Clinic, monkey
     monkeypatch.setattr(records.Records, "see", save_then_see)
     clinic.train()
     (entry,) = clinic.snapshot()
-    assert clinic.model.current().notes["data"] == {"a": entry["sha256"]}
+    assert clinic.model.current().card.digests == {"a": entry["sha256"]}
     monkeypatch.undo()
     clinic.train()
     (later,) = clinic.snapshot()
@@ -75,8 +75,8 @@ def test_what_the_rule_does_not_let_pass_is_a_candidate_with_the_reason(clinic: 
     assert "fell from" in stats["outcome"]
     assert clinic.model.current().version == good.version
     candidate = Versions(clinic.model).known()[0]
-    assert candidate.kept_back
-    assert candidate.kept_back in stats["outcome"]
+    assert candidate.card.kept_back
+    assert candidate.card.kept_back in stats["outcome"]
     Versions(clinic.model).serve(candidate.version)  # an admin may
     assert clinic.model.current().version == candidate.version
 
@@ -183,8 +183,7 @@ def test_new_studies_are_drawn_more_often_and_earlier_ones_replayed(clinic: Clin
     clinic.save("a", "b", "c")
     task = clinic.task(replay=tmp_path / "earlier")
     task({**SHORT, "val_split": 0}, clinic.store)
-    notes = clinic.model.current().notes
-    assert list(notes["training"]) == ["a", "b", "c", "replay/old"]
+    assert clinic.model.current().card.training == ("a", "b", "c", "replay/old")
     clinic.save("d")
     ready, _ = task._ready(clinic.store)
     job = task._plan(read_wanted({"val_split": 0, "new_share": 0.4}), torch.device("cpu"), ready, {})

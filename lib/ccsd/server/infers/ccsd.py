@@ -15,7 +15,7 @@ from ccsd.inference.label_map import SPECKS
 from ccsd.inference.mask_file import EXTENSIONS, write_mask
 from ccsd.inference.pipeline import Segmentation, Segmenter, find_study
 from ccsd.inference.predict import WindowConfig
-from ccsd.models.checkpoint import UNTRAINED
+from ccsd.models.card import UNTRAINED
 from ccsd.models.served import ServedModel
 from ccsd.preprocessing.common_space import MODES
 from ccsd.server.infers.request import InferRequest, read_request

@@ -9,18 +9,18 @@ from typing import Any
 
 from ccsd.evaluation.summary import DEFINITIONS, aurc
 from ccsd.method.task import Task
-from ccsd.models.expected import why_none
+from ccsd.models.card import Card
 from ccsd.models.versions import Version
 from ccsd.server.page.slices import legend
 
 
-def served(version: str, notes: Mapping[str, Any], task: Task) -> dict[str, Any]:
+def served(card: Card, task: Task) -> dict[str, Any]:
     """The served model with its table, and the robustness curve that follows from it."""
-    rows = [r for r in notes.get("dice") or () if all(g in r for g in task.regions)]
+    rows = [r for r in card.dice if all(g in r for g in task.regions)]
     sizes = by_size(rows, task)
     whole = len(task.modalities) in sizes
     return {
-        "version": version,
+        "version": card.version,
         "task": task.name,
         "modalities": list(task.modalities),
         "labels": legend(task.labels),
@@ -30,7 +30,7 @@ def served(version: str, notes: Mapping[str, Any], task: Task) -> dict[str, Any]
         "sizes": sizes,
         "aurc": {g: round(aurc([s[g] for s in sizes.values()]), 4) for g in task.regions} if whole else None,
         "definition": DEFINITIONS["aurc"],
-        **_data(notes),
+        **_data(card),
     }
 
 
@@ -46,10 +46,8 @@ def listed(versions: Sequence[Version], task: Task) -> list[dict[str, Any]]:
     """One entry a version; `mean`: Dice over subsets and regions."""
     found = []
     for one in versions:
-        values = [r[g] for r in one.notes.get("dice") or () for g in task.regions if g in r]
-        mean = fmean(values) if values else None
-        state = {"served": one.served, "pinned": one.pinned, "kept_back": one.kept_back}
-        found.append({"version": one.version, **state, "mean": mean, **_data(one.notes)})
+        state = {"served": one.served, "pinned": one.pinned, "kept_back": one.card.kept_back}
+        found.append({"version": one.version, **state, "mean": one.card.mean_dice(task.regions), **_data(one.card)})
     return found
 
 
@@ -72,11 +70,11 @@ def _means(rows: Sequence[Mapping[str, Any]], task: Task) -> dict[str, float]:
     return {g: round(fmean(values), 4) for g, values in known.items() if values}
 
 
-def _data(notes: Mapping[str, Any]) -> dict[str, Any]:
+def _data(card: Card) -> dict[str, Any]:
     return {
-        "parent": notes.get("parent"),
-        "published": notes.get("published"),
-        "training": list(notes.get("training") or notes.get("cases") or ()),
-        "validation": list(notes.get("validation") or ()),
-        "not_expected": why_none(notes),
+        "parent": card.parent,
+        "published": card.published,
+        "training": list(card.training),
+        "validation": list(card.validation),
+        "not_expected": card.why_not_expected,
     }

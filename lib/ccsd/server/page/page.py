@@ -135,7 +135,7 @@ async def segment(request: Request, wanted: Wanted, user: User = USER) -> Any:
 def show_model() -> Any:
     config = _config()
     current = config.model.current()
-    return model.served(current.version, current.notes, config.task)
+    return model.served(current.card, config.task)
 
 
 @data.get("/versions")

@@ -45,7 +45,7 @@ class DiceOfModel(ScoringMethod):
         rows = datastore.datalist()
         if not rows:
             raise InputError("no label with the tag final is saved, expected at least one to compare with")
-        trained = set(checkpoint.notes.get("training") or checkpoint.notes.get("cases") or ())
+        trained = checkpoint.card.trained_on
         result = {}
         for number, row in enumerate(rows, start=1):
             study = str(row["study"])

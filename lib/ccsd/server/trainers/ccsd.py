@@ -20,7 +20,7 @@ from ccsd.common.devices import device_names, read_device
 from ccsd.common.errors import InputError
 from ccsd.common.files import remove_leftovers
 from ccsd.common.stopping import Deadline, StoppedError, stoppable
-from ccsd.models.expected import trained_on
+from ccsd.models.card import Card
 from ccsd.models.served import ServedModel
 from ccsd.server.trainers.job import Job, learn
 from ccsd.server.trainers.own_process import STAYS, began
@@ -77,8 +77,8 @@ class CCSDTrainTask(TrainTask):
         with self._alone(), self._progress(wanted, limit) as progress:
             ready, left_out = self._ready(datastore, progress)
             job = replace(self._plan(wanted, device, ready, left_out), progress=progress)
-            logger.info("training on %s, validating on %s", job.facts["training"], job.facts["validation"])
-            logger.info("settings: %s", job.facts["config"])
+            logger.info("training on %s, validating on %s", list(job.card.training), list(job.card.validation))
+            logger.info("settings: %s", job.card.settings)
             count = _processes(wanted, device)
             if count > 1:
                 logger.info("training with %d processes", count)
@@ -133,21 +133,19 @@ class CCSDTrainTask(TrainTask):
             [one.id for one in own],
             self.folder / "validation.txt",
             share=wanted.val_split,
-            trained=trained_on(current.notes),
+            trained=current.card.trained_on,
         )
         validation = [one for one in own if one.id in listed] or own
         training = [one for one in ready if one.id not in listed] or own
-        known = set((current.notes.get("data") or {}).values())
-        facts = {
-            "parent": current.version,
-            "training": [one.id for one in training],
-            "validation": [one.id for one in validation],
-            "held_out": not {one.id for one in training} & {one.id for one in validation},
-            "seen": sorted(trained_on(current.notes) | {one.id for one in training}),
-            "data": {one.id: one.digest for one in ready},
-            "left_out": left_out,
-            "config": {**asdict(wanted.train), "rule": asdict(wanted.rule), "new_share": wanted.new_share},
-        }
+        card = Card(
+            parent=current.version,
+            training=tuple(one.id for one in training),
+            validation=tuple(one.id for one in validation),
+            seen=tuple(sorted(current.card.trained_on | {one.id for one in training})),
+            digests={one.id: one.digest for one in ready},
+            left_out=left_out,
+            settings={**asdict(wanted.train), "rule": asdict(wanted.rule), "new_share": wanted.new_share},
+        )
         return Job(
             published=self.model.published,
             shipped=self.model.shipped,
@@ -157,13 +155,13 @@ class CCSDTrainTask(TrainTask):
             state_file=self.folder / "run.pt",
             training=training,
             validation=validation,
-            weights=_weights(training, known, wanted.new_share),
+            weights=_weights(training, current.card, wanted.new_share),
             config=wanted.train,
             rule=wanted.rule,
             threads=wanted.threads or max(1, (os.cpu_count() or 2) // 2),
             gpu_memory=wanted.gpu_memory,
             device=device,
-            facts=facts,
+            card=card,
         )
 
     @contextmanager
@@ -180,9 +178,11 @@ class CCSDTrainTask(TrainTask):
             raise InputError("another training is running on these weights, expected it to be over") from None
 
 
-def _weights(training: list[Prepared], known: set[str], new_share: float) -> list[float]:
-    """How often each study is drawn: those that the weights have not seen make up `new_share` of the crops."""
-    new = [one.digest not in known and not one.earlier for one in training]
+def _weights(training: list[Prepared], card: Card, new_share: float) -> list[float]:
+    """How often each study is drawn: those that the weights have not seen make up `new_share` of the crops. Of studies
+    that `ccsd train` was given, the names alone are known."""
+    digests, names = set(card.digests.values()), card.trained_on - set(card.digests)
+    new = [one.digest not in digests and one.id not in names and not one.earlier for one in training]
     count = sum(new)
     if count in (0, len(new)) or new_share in (0.0, 1.0):
         return [1.0] * len(new)

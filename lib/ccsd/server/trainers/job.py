@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import torch
 from ccsd.common.errors import DivergedError
 from ccsd.method.network import NetworkConfig
 from ccsd.method.task import Task
+from ccsd.models.card import Card, card_of
 from ccsd.models.rule import PublishRule
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Versions
@@ -34,8 +35,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """See `ccsd.server.trainers.ccsd`. `progress`: what it is doing, with its limit of time; `facts`: what versions and
-    statistics say of it."""
+    """See `ccsd.server.trainers.ccsd`. `progress`: what it is doing, with its limit of time; `card`: what its
+    versions say of themselves."""
 
     published: Path
     shipped: Path
@@ -51,14 +52,14 @@ class Job:
     threads: int
     gpu_memory: float
     device: torch.device
-    facts: Mapping[str, Any]
+    card: Card
     progress: Progress = field(default_factory=Progress)
 
     @property
     def key(self) -> str:
         """The same for the same data and settings, however many studies there is time to validate on."""
-        facts = {name: value for name, value in self.facts.items() if name not in ("parent", "validation")}
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        same = replace(self.card, parent=None, validation=()).as_dict()
+        return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def versions(self) -> Versions:
@@ -75,7 +76,7 @@ class Job:
         try:
             state: dict[str, Any] = torch.load(self.state_file, map_location="cpu", weights_only=True)
             same = state["key"] == self.key and len(state["run"]["generators"]) == count
-            going_on = self.facts["parent"] in (state["facts"]["parent"], state["version"])
+            going_on = self.card.parent in (state["card"]["parent"], state["version"])
         except (RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
             logger.warning("%s cannot be read (%s): starting anew", self.state_file.name, type(error).__name__)
             return None
@@ -97,17 +98,17 @@ def learn(rank: int, count: int, job: Job) -> None:
     state = job.stored(count)
     if state:
         logger.info("resuming after epoch %d", state["run"]["epoch"])
-        job = replace(job, facts=state["facts"], weights=state["weights"])
-    network = job.versions.load(str(job.facts["parent"])).network.place(device)
+        job = replace(job, card=card_of(state["card"]), weights=state["weights"])
+    network = job.versions.load(str(job.card.parent)).network.place(device)
     training = [read_cached(one.file) for one in job.training]
-    listed = [read_cached(one.file) for one in job.validation if one.id in job.facts["validation"]]
+    listed = [read_cached(one.file) for one in job.validation if one.id in job.card.validation]
     limit, progress = job.progress.limit, job.progress
     records, validation = None, listed
     if rank == 0:
         before = state["before"] if state else None
         if before is None:
             before, validation = validate_before(network, listed, progress)
-            job = replace(job, facts={**job.facts, "validation": job.facts["validation"][: len(validation)]})
+            job = replace(job, card=replace(job.card, validation=job.card.validation[: len(validation)]))
         records = Records(job, before)
         if state:
             records.restore(state)

@@ -8,17 +8,17 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from ccsd.common.files import replacing
-from ccsd.common.tensor_files import save_tensors
 from ccsd.evaluation.lattice import table
 from ccsd.method.network import CCSDNetwork
-from ccsd.models.checkpoint import UNTRAINED
+from ccsd.models.card import UNTRAINED, Card
+from ccsd.models.checkpoint import write_tensors
 from ccsd.models.rule import Verdict, judge
 from ccsd.server.trainers.own_process import STAYS
 from ccsd.training.loop import Epoch, describe, mean_dice
@@ -46,6 +46,17 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def facts(card: Card) -> dict[str, Any]:
+    """What the statistics say of a training's data and settings."""
+    known = card.as_dict()
+    return {
+        **{name: known[name] for name in ("parent", "training", "validation", "seen", "left_out")},
+        "held_out": card.held_out,
+        "data": known["digests"],
+        "config": known["settings"],
+    }
+
+
 @dataclass
 class Records:
     """Sees every epoch. An epoch that the publish rule lets pass, and that is not worse than those before it, is
@@ -61,7 +72,7 @@ class Records:
     best: float = float("-inf")
     history: list[dict[str, Any]] = field(default_factory=list)
     verdict: Verdict = field(default=Verdict(False, "no epoch was finished"))
-    _refused: tuple[float, CCSDNetwork, dict[str, Any], str] | None = None
+    _refused: tuple[float, CCSDNetwork, Card, str] | None = None
     _stored: float = float("-inf")
 
     def __post_init__(self) -> None:
@@ -70,7 +81,7 @@ class Records:
     def begin(self) -> None:
         score = mean_dice(self.before) if self.before else None
         if score is not None:
-            logger.info("start: version %s, mean validation Dice %.4f", self.job.facts["parent"], score)
+            logger.info("start: version %s, mean validation Dice %.4f", self.job.card.parent, score)
         if not self.history:
             self.history = [{"epoch": 0, "losses": {}, "score": score}]
         self._write({})
@@ -83,11 +94,11 @@ class Records:
         if epoch.score is not None and epoch.validation is not None:
             task = self.job.task
             extra |= {"dice": table(epoch.validation, task), "score": epoch.score}
-            if self.job.facts["parent"] == UNTRAINED:  # random weights may overlap by chance
+            if self.job.card.parent == UNTRAINED:  # random weights may overlap by chance
                 verdict = Verdict(True, f"mean validation Dice {epoch.score:.3f}, the first training")
             else:
                 verdict = judge(self.before, epoch.validation, self.job.rule, task)
-            self._publish(epoch, verdict, {**self.job.facts, **extra})
+            self._publish(epoch, verdict, replace(self.job.card, **{**extra, "dice": tuple(extra["dice"])}))
         self._write({**extra, "losses": epoch.losses})
         if epoch.progress < 1 and (self.version != published or time.monotonic() - self._stored > STATE_EVERY):
             self._store(epoch)
@@ -95,8 +106,8 @@ class Records:
     def end(self) -> str:
         """The training's outcome in one sentence; a candidate is kept if nothing was published."""
         if self.version is None and self._refused is not None:
-            _, network, notes, reason = self._refused
-            candidate = self.versions.keep_back(network, name=NAME, notes=notes, reason=reason)
+            _, network, card, reason = self._refused
+            candidate = self.versions.keep_back(network, name=NAME, card=card, reason=reason)
             sentence = f"kept back as candidate {candidate}: {reason}{self._shortened()}"
         elif self.version is None:
             sentence = self._too_short()
@@ -109,11 +120,11 @@ class Records:
         return sentence
 
     def _on_what(self) -> str:
-        return "" if self.job.facts["held_out"] else ", on the training studies: too few to hold one out"
+        return "" if self.job.card.held_out else ", on the training studies: too few to hold one out"
 
     def _shortened(self) -> str:
         """If there was no time to validate on all studies: on how many."""
-        used, listed = len(self.job.facts["validation"]), len(self.job.validation)
+        used, listed = len(self.job.card.validation), len(self.job.validation)
         if used == listed:
             return ""
         return f" (on {used} of {listed} validation studies: more do not fit into max_minutes)"
@@ -133,15 +144,15 @@ class Records:
             )
         return f"nothing was trained: max_minutes is {minutes:g}, which {why}; {STAYS}"
 
-    def _publish(self, epoch: Epoch, verdict: Verdict, notes: dict[str, Any]) -> None:
+    def _publish(self, epoch: Epoch, verdict: Verdict, card: Card) -> None:
         score = epoch.score or 0.0
         if not verdict.publish:
             if self._refused is None or score >= self._refused[0]:
-                self._refused = (score, copy.deepcopy(epoch.network), notes, verdict.reason)
+                self._refused = (score, copy.deepcopy(epoch.network), card, verdict.reason)
         elif score >= self.best:
             self.best, self.verdict = score, verdict
             self.version = self.versions.publish(
-                epoch.network, name=NAME, notes={**notes, "reason": verdict.reason}, replaces=self.version
+                epoch.network, name=NAME, card=replace(card, reason=verdict.reason), replaces=self.version
             )
             logger.info("published %s: %s", self.version, verdict.reason)
 
@@ -149,7 +160,7 @@ class Records:
         """Everything that the next training needs to go on with this one, should the process be killed."""
         content = {
             "key": self.job.key,
-            "facts": dict(self.job.facts),
+            "card": self.job.card.as_dict(),
             "weights": list(self.job.weights),
             "before": dict(self.before),
             "history": self.history,
@@ -158,8 +169,7 @@ class Records:
             "verdict": asdict(self.verdict),
             "run": epoch.state,
         }
-        with replacing(self.job.state_file) as temporary:
-            save_tensors(content, temporary)
+        write_tensors(content, self.job.state_file)
         self._stored = time.monotonic()
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -173,4 +183,4 @@ class Records:
             "total_epochs": self.job.config.max_epochs,  # this and the next are what Slicer's progress bars read
             "best_metric": max(h["score"] or 0 for h in self.history),
         }
-        write_json(self.job.stats_file, {**self.job.facts, "epoch": 0, **extra, **now})
+        write_json(self.job.stats_file, {**facts(self.job.card), "epoch": 0, **extra, **now})

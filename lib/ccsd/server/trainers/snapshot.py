@@ -17,6 +17,7 @@ from ccsd.common.errors import InputError
 from ccsd.common.files import replacing
 from ccsd.common.stopping import stop_here
 from ccsd.method.task import Task
+from ccsd.models.card import REPLAYED
 from ccsd.studies.study import Study, find_studies, study_of
 from ccsd.training.cache import cached_file, load_cached
 from ccsd.training.digest import digest_of
@@ -127,7 +128,7 @@ def _saved(rows: Sequence[Mapping[str, Any]], task: Task, labels: Path) -> Itera
 def _earlier(folder: Path, task: Task) -> Iterator[Entry]:
     for study in find_studies(folder, task.modalities):
         if study.label is not None:
-            yield Entry(f"replay/{study.id}", study, study.label, None, None, digest_of(study, study.label), True)
+            yield Entry(f"{REPLAYED}{study.id}", study, study.label, None, None, digest_of(study, study.label), True)
 
 
 def _described(entry: Entry) -> dict[str, Any]:
