@@ -20,6 +20,8 @@ from ccsd.training.config import TrainConfig
 from ccsd.training.limit import TimeLimit
 from ccsd.training.processes import SINGLE, Processes
 
+MAX_NORM = 12.0  # of the gradient; what is longer is shortened to it
+
 
 class Objective(nn.Module):
     """The loss as a module, so that DistributedDataParallel can wrap it: its forward is one training step's terms."""
@@ -160,7 +162,7 @@ class Run:
             raise DivergedError(f"the loss became {values['total']}, training stopped and the earlier weights stay")
         self.optimiser.zero_grad(set_to_none=True)
         terms["total"].backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 12.0)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)
         self.optimiser.step()
         self.done += 1
         self._average(min(config.average, self.done / (self.done + 10)))
