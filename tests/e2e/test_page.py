@@ -75,10 +75,10 @@ def open_study(page: Page, name: str) -> None:
 
 def test_each_study_has_a_chip_a_modality_with_its_reason(page: Page) -> None:
     case, poor = (page.locator(".study", has_text=name) for name in ("case", "poor"))
-    expect(case.locator(".chip.found")).to_have_count(4)
-    expect(poor.locator(".chip.found")).to_have_text(["✓ t2", "✓ flair"])
-    expect(poor.locator(".chip.missing")).to_have_text(["\N{EN DASH} t1", "\N{EN DASH} t1ce"])
-    assert case.locator(".chip.found").first.get_attribute("title") == "case_t1.nii.gz: name ends in t1"
+    expect(case.locator(".badge.found")).to_have_count(4)
+    expect(poor.locator(".badge.found")).to_have_text(["✓ t2", "✓ flair"])
+    expect(poor.locator(".badge.missing")).to_have_text(["\N{EN DASH} t1", "\N{EN DASH} t1ce"])
+    assert case.locator(".badge.found").first.get_attribute("title") == "case_t1.nii.gz: name ends in t1"
     page.locator("#unrecognised summary").click()
     expect(page.locator("#unrecognised dd")).to_contain_text(NASTY)
     page.locator("#search").fill("poor")

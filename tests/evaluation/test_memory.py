@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccsd.inference.feature_cache import FeatureMemory, digest, joined, size_of
+from ccsd.inference.feature_cache import digest, feature_cache, joined, keep, size_of
 from ccsd.inference.predict import WindowConfig, predict
 from ccsd.method.network import PRESETS, CCSDNetwork, Features
 from ccsd.method.task import BRATS
@@ -33,7 +33,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_another_choice_of_modalities_encodes_nothing_again(encoded: list[int]) -> None:
-    volumes, memory, window = torch.randn(4, 24, 20, 24), FeatureMemory(), WindowConfig()
+    volumes, memory, window = torch.randn(4, 24, 20, 24), feature_cache(), WindowConfig()
     first = predict(NETWORK, volumes, ALL, [0b1111], window, memory=memory, version="a")
     assert encoded == [1, 2, 4, 8]
     again = predict(NETWORK, volumes, TWO, [0b1010], window, memory=memory, version="a")
@@ -43,7 +43,7 @@ def test_another_choice_of_modalities_encodes_nothing_again(encoded: list[int]) 
 
 
 def test_other_weights_other_voxels_and_another_precision_are_encoded_anew(encoded: list[int]) -> None:
-    volumes, memory = torch.randn(4, 24, 20, 24), FeatureMemory()
+    volumes, memory = torch.randn(4, 24, 20, 24), feature_cache()
     other = volumes.clone()
     other[1, 0, 0, 0] += 1
     for version, shown, precision in (
@@ -58,7 +58,7 @@ def test_other_weights_other_voxels_and_another_precision_are_encoded_anew(encod
 
 
 def test_studies_of_several_windows_are_not_kept(encoded: list[int]) -> None:
-    memory = FeatureMemory()
+    memory = feature_cache()
     predict(NETWORK, torch.randn(4, 40, 40, 40), TWO, [0b1010], WindowConfig(edge=32), memory=memory)
     assert len(memory) == 0
     assert set(encoded) == {0b1010}
@@ -70,12 +70,12 @@ def features(values: int) -> Features:
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 60)), max_size=30))
 def test_no_more_is_kept_than_the_limit_and_the_latest_always(puts: list[tuple[int, int]]) -> None:
-    memory, sizes = FeatureMemory(limit=200), {}
+    memory, sizes = feature_cache(200), {}
     for key, values in puts:
         sizes.setdefault(key, values)
         if memory.get(key) is None:
             sizes[key] = values
-            memory.put(key, features(values))
+            keep(memory, key, features(values))
         kept = {k: f for k in sizes if (f := memory.get(k)) is not None}
         memory.get(key)
         assert sum(size_of(f) for f in kept.values()) <= 200

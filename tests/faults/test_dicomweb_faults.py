@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from ccsd.imaging.dicom_volume import read_series
-from ccsd.server.datastores.connection import Impatient
+from ccsd.server.datastores.connection import DeadlineAdapter
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.orthanc import Orthanc, start_orthanc
 from tests.faults.bad_store import BadStore, running
@@ -127,7 +127,7 @@ def test_an_answer_that_never_ends_is_given_up() -> None:
     thread = threading.Thread(target=drip)
     thread.start()
     session = requests.Session()
-    session.mount("http://", Impatient(read=0.5, whole=0.5))
+    session.mount("http://", DeadlineAdapter(read=0.5, whole=0.5))
     with pytest.raises(requests.ReadTimeout, match=r"not complete after 0\.5 s"):
         session.get(f"http://127.0.0.1:{listening.getsockname()[1]}/")
     listening.close()

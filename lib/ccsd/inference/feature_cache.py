@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from contextlib import suppress
 
+from cachetools import LRUCache
 from torch import Tensor
 
 from ccsd.method.network import Features
@@ -15,35 +14,18 @@ from ccsd.method.network import Features
 LIMIT = 2**30  # bytes
 
 
-@dataclass
-class FeatureMemory:
+FeatureCache = LRUCache[Hashable, Features]
+
+
+def feature_cache(limit: int = LIMIT) -> FeatureCache:
     """Features by key, the longest unused forgotten first when they take more than `limit` bytes together."""
+    return LRUCache(limit, getsizeof=size_of)
 
-    limit: int = LIMIT
-    _kept: OrderedDict[Hashable, Features] = field(default_factory=OrderedDict)
-    _bytes: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def get(self, key: Hashable) -> Features | None:
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def put(self, key: Hashable, features: Features) -> None:
-        """Keep them, unless they alone are more than the limit."""
-        size = size_of(features)
-        with self._lock:
-            if key in self._kept or size > self.limit:
-                return
-            self._kept[key] = features
-            self._bytes += size
-            while self._bytes > self.limit:
-                _, oldest = self._kept.popitem(last=False)
-                self._bytes -= size_of(oldest)
-
-    def __len__(self) -> int:
-        return len(self._kept)
+def keep(cache: FeatureCache, key: Hashable, features: Features) -> None:
+    """Unless they alone are more than the limit."""
+    with suppress(ValueError):
+        cache[key] = features
 
 
 def digest(volume: Tensor) -> str:

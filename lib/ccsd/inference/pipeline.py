@@ -18,7 +18,7 @@ from ccsd.common.clock import Clock
 from ccsd.common.errors import InputError
 from ccsd.imaging.sources import Source
 from ccsd.imaging.volumes import Volume
-from ccsd.inference.feature_cache import FeatureMemory
+from ccsd.inference.feature_cache import FeatureCache, feature_cache
 from ccsd.inference.label_map import SPECKS, label_map
 from ccsd.inference.predict import predict
 from ccsd.inference.segmentation import Options, Segmentation
@@ -56,7 +56,7 @@ class Segmenter:
     def __init__(self, model: ServedModel, *, cache: Path | None = None) -> None:
         self.model = model
         self.cache = cache
-        self.memory = FeatureMemory()
+        self.memory = feature_cache()
         self._lock = threading.Lock()  # one network at a time: its memory and the cores are shared
 
     def segment(
@@ -167,7 +167,7 @@ def common_input(
 
 
 def region_probabilities(
-    checkpoint: Checkpoint, prepared: Prepared, options: Options, *, memory: FeatureMemory | None = None
+    checkpoint: Checkpoint, prepared: Prepared, options: Options, *, memory: FeatureCache | None = None
 ) -> Tensor:
     """Probabilities of the regions (R, d, h, w) in the network's frame, from exactly the present modalities."""
     network = checkpoint.network.place(options.device)

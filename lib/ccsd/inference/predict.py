@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ccsd.common.errors import InputError
 from ccsd.common.stopping import stop_here
-from ccsd.inference.feature_cache import FeatureMemory, digest, joined, without_specific
+from ccsd.inference.feature_cache import FeatureCache, digest, joined, keep, without_specific
 from ccsd.method.network import CCSDNetwork, Features
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -71,7 +71,7 @@ def predict(
     chosen: Sequence[int],
     window: WindowConfig,
     *,
-    memory: FeatureMemory | None = None,
+    memory: FeatureCache | None = None,
     version: str = "",
 ) -> dict[int, Tensor]:
     """Region probabilities (R, d, h, w) on the CPU for each chosen subset of the present modalities.
@@ -99,7 +99,7 @@ def predict(
             part = memory.get(key)
             if part is None:
                 part = without_specific(network.encode_subset(batch, 1 << m))
-                memory.put(key, part)
+                keep(memory, key, part)
             parts.append(part)
         return joined(parts)
 

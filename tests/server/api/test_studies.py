@@ -12,7 +12,7 @@ from ccsd.imaging.volumes import write_volume
 from ccsd.method.task import BRATS
 from ccsd.server.datastores.folder import open_folder
 from ccsd.server.datastores.store import StudyDatastore
-from ccsd.server.page.studies import PAGE, chip, details, listing, others, source_of
+from ccsd.server.page.studies import PAGE, badge, details, listing, others, source_of
 from ccsd.studies.choice import TIED
 from ccsd.studies.study import Study
 from tests.studies.dicom_files import Made, some_data, write_series
@@ -86,14 +86,14 @@ def test_many_studies_come_in_pages(tmp_path: Path, study_folder: Path) -> None:
 
 def test_details_say_what_was_found_by_which_rule(datastore: StudyDatastore) -> None:
     found = details(datastore, "poor_t2", BRATS.modalities)
-    assert {c["modality"]: c["state"] for c in found["chips"]} == {
+    assert {c["modality"]: c["state"] for c in found["badges"]} == {
         "t1": "missing",
         "t1ce": "missing",
         "t2": "found",
         "flair": "found",
     }
-    assert found["chips"][2]["name"] == "poor_t2.nii.gz"
-    assert found["chips"][2]["reason"] == "name ends in t2"
+    assert found["badges"][2]["name"] == "poor_t2.nii.gz"
+    assert found["badges"][2]["reason"] == "name ends in t2"
     with pytest.raises(NotFoundError, match="image nobody does not exist"):
         details(datastore, "nobody", BRATS.modalities)
 
@@ -117,11 +117,11 @@ def test_the_image_that_is_asked_for_does_not_change_what_is_found(datastore: St
 
 def test_a_choice_among_equals_and_a_doubt_are_unsure() -> None:
     tied = Study("s", {"t2": Source(Path("b"), rule=f"words: t2; before a: {TIED}")})
-    assert chip(tied, "t2")["state"] == "unsure"
+    assert badge(tied, "t2")["state"] == "unsure"
     doubt = Study("s", {}, unknown=(LeftOut(Source(Path("scan.nii")), "nothing is known of it"),))
-    assert chip(doubt, "t1")["state"] == "unsure"
-    assert "scan.nii: nothing is known of it" in chip(doubt, "t1")["reason"]
-    assert chip(Study("s", {}), "t1")["state"] == "missing"
+    assert badge(doubt, "t1")["state"] == "unsure"
+    assert "scan.nii: nothing is known of it" in badge(doubt, "t1")["reason"]
+    assert badge(Study("s", {}), "t1")["state"] == "missing"
 
 
 def test_an_image_is_named_as_clients_ask_for_it(datastore: StudyDatastore) -> None:

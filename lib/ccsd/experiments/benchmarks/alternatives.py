@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ccsd.export.onnx_file import export
 from ccsd.imaging.volumes import read_sources, read_volume
-from ccsd.inference.feature_cache import FeatureMemory
+from ccsd.inference.feature_cache import FeatureCache, feature_cache
 from ccsd.inference.predict import WindowConfig, predict, quickest
 from ccsd.method.export import AnySubset
 from ccsd.method.network import CCSDNetwork
@@ -87,9 +87,9 @@ def of_studies(network: CCSDNetwork, prepared: Prepared) -> Iterator[Alternative
     shape = prepared.frame.working
     whole = torch.zeros(network.n, *shape)
     prepared.frame.crop(whole).copy_(prepared.volumes)
-    memory = FeatureMemory()
+    memory = feature_cache()
 
-    def run(volumes: Tensor, window: WindowConfig, chosen: int = subset, kept: FeatureMemory | None = None) -> None:
+    def run(volumes: Tensor, window: WindowConfig, chosen: int = subset, kept: FeatureCache | None = None) -> None:
         present = torch.tensor([bool(chosen >> m & 1) for m in range(network.n)])
         predict(network, volumes, present, [chosen], window, memory=kept)
 

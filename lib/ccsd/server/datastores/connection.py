@@ -18,11 +18,11 @@ def limited_session(user: str, password: str, *, read: float) -> requests.Sessio
     """Connections that give up after `read` seconds of silence, and after ten times that whatever comes."""
     session = create_session_from_user_pass(user, password) if user and password else requests.Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, Impatient(read=read, whole=read * WHOLE / READ))
+        session.mount(scheme, DeadlineAdapter(read=read, whole=read * WHOLE / READ))
     return session
 
 
-class Impatient(HTTPAdapter):
+class DeadlineAdapter(HTTPAdapter):
     """Answers are read at once, for `whole` seconds at most."""
 
     def __init__(self, *, read: float, whole: float) -> None:

@@ -26,7 +26,7 @@ from ccsd.server.api.openapi import BUSY
 from ccsd.server.api.tasks import scores
 from ccsd.server.api.training import with_outcome
 from ccsd.server.page import model, slices, studies
-from ccsd.server.page.recent import Recent
+from ccsd.server.page.layer_cache import LayerCache
 from ccsd.server.page.slices import Layer
 from ccsd.studies.labels import EMPTY, read_label
 
@@ -43,8 +43,8 @@ MIB = 2**20
 
 router = APIRouter(prefix="/ccsd", include_in_schema=False)
 data = APIRouter(prefix="/ccsd/data", tags=["Page"], dependencies=[USER])
-images: Recent[Layer] = Recent(256 * MIB)
-masks: Recent[Layer] = Recent(128 * MIB)
+images = LayerCache(256 * MIB)
+masks = LayerCache(128 * MIB)
 
 
 class Wanted(BaseModel):

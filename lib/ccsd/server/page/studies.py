@@ -53,7 +53,7 @@ def _line(study: str, images: Sequence[Image]) -> dict[str, Any]:
 
 
 def details(datastore: StudyDatastore, image_id: str, modalities: Sequence[str]) -> dict[str, Any]:
-    """What is found in the study of an image: a chip a modality, the images that are not used, with the reasons, and
+    """What is found in the study of an image: a badge a modality, the images that are not used, with the reasons, and
     `others`, those of them that can be looked at all the same.
 
     Raises:
@@ -64,7 +64,7 @@ def details(datastore: StudyDatastore, image_id: str, modalities: Sequence[str])
     return {
         "id": study.id,
         "title": datastore.title(study.id),
-        "chips": [chip(study, m) for m in modalities],
+        "badges": [badge(study, m) for m in modalities],
         "left_out": _left([*study.unknown, *study.spare, *study.refused]),
         "others": [
             {"image": image, "name": source.name, "labelled": image in labelled}
@@ -74,7 +74,7 @@ def details(datastore: StudyDatastore, image_id: str, modalities: Sequence[str])
     }
 
 
-def chip(study: Study, modality: str) -> dict[str, str]:
+def badge(study: Study, modality: str) -> dict[str, str]:
     """`state`: `found`, `unsure` (chosen among equals, or an image that cannot be told could be it) or `missing`."""
     source = study.sources.get(modality)
     if source is not None:

@@ -1,6 +1,6 @@
 // Beside the picture: which image, which plane, which window, which mask; what the mask says; what the study has.
 
-import { chip, reasons } from "./chips.js";
+import { badge, reasons } from "./badges.js";
 import { attempt, byId, el, fill, number, say } from "./dom.js";
 
 const PLANES = ["axial", "coronal", "sagittal"];
@@ -156,10 +156,10 @@ function result(state) {
 const only = ({ regions }) => (regions ? `; only ${regions.join(" and ")} was drawn, the rest is not known` : "");
 
 function found(state) {
-  const { chips, left_out: left, reference } = state.details;
+  const { badges, left_out: left, reference } = state.details;
   return el("details", {}, el("summary", {}, "What was found"),
-    el("dl", { class: "reasons" }, chips.flatMap((one) => [
-      el("dt", {}, chip(one)), el("dd", {}, one.name ? el("b", {}, one.name) : null, one.name ? `: ${one.reason}` : one.reason),
+    el("dl", { class: "reasons" }, badges.flatMap((one) => [
+      el("dt", {}, badge(one)), el("dd", {}, one.name ? el("b", {}, one.name) : null, one.name ? `: ${one.reason}` : one.reason),
     ])),
     left.length ? [el("h3", {}, "Not used"), el("dl", { class: "reasons" }, reasons(left))] : null,
     reference ? el("p", { class: "quiet" }, `reference label beside the images: ${reference}`) : null);

@@ -1,14 +1,14 @@
-// The list of studies: a page of it at a time, its chips a study at a time.
+// The list of studies: a page of it at a time, its badges a study at a time.
 
 import { json } from "./api.js";
-import { chip, reasons } from "./chips.js";
+import { badge, reasons } from "./badges.js";
 import { attempt, byId, el, fill, say } from "./dom.js";
 import { isBusy, openStudy } from "./viewer.js";
 
 const WAIT = 250; // ms after a key in the search box
 
 let page = 1;
-let shown = 0; // which listing the chips that arrive belong to
+let shown = 0; // which listing the badges that arrive belong to
 
 export function startStudies() {
   let timer;
@@ -46,7 +46,7 @@ async function list(wanted, refresh) {
   fill(byId("rows"), rows);
   for (const [i, study] of found.studies.entries()) {
     if (own !== shown) return;
-    await chips(rows[i], study);
+    await badges(rows[i], study);
   }
 }
 
@@ -58,17 +58,17 @@ function row(study) {
   };
   const button = el("button", { type: "button", class: "study", "data-study": study.id, onclick: open },
     el("span", { class: "name", title: study.id }, study.title || study.id),
-    el("span", { class: "chips" }, el("span", { class: "quiet" }, "…")),
-    study.labelled ? el("span", { class: "chip labelled", title: "a final label is saved" }, "labelled") : null,
-    el("span", { class: "chip busy", hidden: !isBusy(study.id) }, "segmenting…"));
+    el("span", { class: "badges" }, el("span", { class: "quiet" }, "…")),
+    study.labelled ? el("span", { class: "badge labelled", title: "a final label is saved" }, "labelled") : null,
+    el("span", { class: "badge busy", hidden: !isBusy(study.id) }, "segmenting…"));
   return el("li", {}, button);
 }
 
-async function chips(item, study) {
-  const place = item.querySelector(".chips");
+async function badges(item, study) {
+  const place = item.querySelector(".badges");
   try {
     const details = await json("data/study", { query: { image: study.image } });
-    fill(place, details.chips.map(chip));
+    fill(place, details.badges.map(badge));
   } catch (error) {
     fill(place, el("span", { class: "bad" }, error.message));
   }

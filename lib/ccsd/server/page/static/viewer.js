@@ -21,7 +21,7 @@ export async function openStudy(listed) {
     json("data/model"),
   ]);
   if (own !== opening) return;
-  const present = details.chips.filter((c) => c.name).map((c) => c.modality);
+  const present = details.badges.filter((c) => c.name).map((c) => c.modality);
   if (!works.has(listed.id)) works.set(listed.id, { made: null, modality: null, chosen: null, asked: null });
   const work = works.get(listed.id);
   state = {

@@ -1,13 +1,13 @@
-// What is found in a study, as a chip a modality: told by a sign and words, not by colour alone.
+// What is found in a study, as a badge a modality: told by a sign and words, not by colour alone.
 
 import { el } from "./dom.js";
 
 const SIGNS = { found: "✓", unsure: "?", missing: "–" };
 
-export function chip(one) {
+export function badge(one) {
   const reason = one.name ? `${one.name}: ${one.reason}` : one.reason;
   const label = `${one.modality} ${one.state}: ${reason}`;
-  return el("span", { class: `chip ${one.state}`, title: reason, "aria-label": label, role: "img" },
+  return el("span", { class: `badge ${one.state}`, title: reason, "aria-label": label, role: "img" },
     el("span", { "aria-hidden": "true" }, SIGNS[one.state]), ` ${one.modality}`);
 }
 

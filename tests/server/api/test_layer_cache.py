@@ -5,15 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ccsd.server.page.recent import Recent
+from ccsd.imaging.grid import Grid
+from ccsd.server.page.layer_cache import LayerCache
+from ccsd.server.page.slices import Layer
 
 
-def block(kilobytes: int) -> np.ndarray:
-    return np.zeros(kilobytes * 1024, np.uint8)
+def block(kilobytes: int) -> Layer:
+    return Layer(np.zeros((kilobytes, 32, 32), np.uint8), Grid((kilobytes, 32, 32), np.eye(4)))
 
 
 def test_what_was_used_longest_ago_goes_first() -> None:
-    kept: Recent[np.ndarray] = Recent(3 * 1024)
+    kept = LayerCache(3 * 1024)
     for name in "abc":
         kept.put(name, block(1))
     kept.get("a")
@@ -22,7 +24,7 @@ def test_what_was_used_longest_ago_goes_first() -> None:
 
 
 def test_the_newest_stays_whatever_its_size() -> None:
-    kept: Recent[np.ndarray] = Recent(1024)
+    kept = LayerCache(1024)
     kept.put("small", block(1))
     kept.put("large", block(5))
     assert kept.get("small") is None
@@ -30,11 +32,11 @@ def test_the_newest_stays_whatever_its_size() -> None:
 
 
 def test_many_who_want_the_same_get_it_made_once() -> None:
-    kept: Recent[np.ndarray] = Recent(1024)
+    kept = LayerCache(1024)
     made = []
     together = threading.Barrier(8)
 
-    def make() -> np.ndarray:
+    def make() -> Layer:
         made.append(1)
         return block(1)
 
