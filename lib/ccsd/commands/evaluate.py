@@ -37,6 +37,8 @@ from ccsd.pictures.contours import contour_strip
 from ccsd.studies.lists import select
 from ccsd.studies.study import Study, find_studies
 
+EXAMPLE = "example: ccsd evaluate --data studies --studies held_out.txt --out evaluation"
+
 
 def main() -> None:
     arguments = _parse()
@@ -159,7 +161,9 @@ def _write(
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of labelled studies")
     parser.add_argument("--out", type=Path, help="folder for summary.json, cases.csv and report.html")
     parser.add_argument("--model", type=Path, default=SHIPPED, help="weights (default: the app's)")

@@ -12,9 +12,13 @@ from ccsd.export.bundle import export
 from ccsd.method.task import BRATS
 from ccsd.models.served import SHIPPED
 
+EXAMPLE = "example: ccsd export --out bundle --onnx"
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to make")
     parser.add_argument("--model", type=Path, default=SHIPPED, help="weights (default: the shipped ones)")
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS, four modalities)")

@@ -36,6 +36,8 @@ from ccsd.training.settings import Settings, read_settings
 
 logger = logging.getLogger("train")
 
+EXAMPLE = "example: ccsd train --config configs/small.toml --data studies --val held_out.txt --out weights.pt"
+
 
 def main() -> None:
     arguments = _parse()
@@ -192,7 +194,9 @@ def _device() -> torch.device:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--data",
         action="append",

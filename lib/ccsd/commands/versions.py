@@ -15,6 +15,8 @@ from ccsd.models.compare import compare
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Version, Versions
 
+EXAMPLE = "example: ccsd versions compare ccsd-0e8e942b99 ccsd-8df6096952"
+
 
 def main() -> None:
     arguments = _parse()
@@ -74,7 +76,9 @@ def compared(first: Version, second: Version, task: Task) -> str:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("do", choices=["list", "compare", "serve", "pin", "unpin", "add"])
     parser.add_argument("versions", nargs="*", help="two to compare, one to serve or pin, or the file (.pt) to add")
     parser.add_argument("--model", type=Path, default=APP / "model", help="the model folder")
