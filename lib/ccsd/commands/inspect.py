@@ -18,6 +18,11 @@ from ccsd.pictures.sheet import Row, contact_sheet
 from ccsd.studies.guess import BRAIN
 from ccsd.studies.study import Study, survey
 
+EXAMPLES = """examples:
+  ccsd inspect studies                        every study of a folder, as text
+  ccsd inspect studies --sheet all.png        the same as pictures
+  ccsd inspect patient7/t1.nii.gz --json      one study, for programs
+"""
 LISTED = 20  # studies that are shown in full where there are more, unless --all
 
 
@@ -123,7 +128,9 @@ def _id(source: Source) -> str:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("path", type=Path, help="a folder of images or DICOM files, or one file")
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
     parser.add_argument("--sheet", type=Path, help="PNG to write: the middle slices of every image in three planes")

@@ -11,9 +11,15 @@ from ccsd.pictures.overlay import overlay
 from ccsd.studies.labels import read_label
 from ccsd.studies.study import read_asked, study_of
 
+EXAMPLE = """example:
+  ccsd picture --image patient7/t1ce.nii.gz --mask masks/patient7_seg.nii.gz --out patient7.png
+"""
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--image", type=Path, required=True, help="any image of the study")
     parser.add_argument("--mask", type=Path, required=True, help="label map on the image's grid")
     parser.add_argument("--modalities", nargs="+", help="rows of the picture (default: all on the image's grid)")
