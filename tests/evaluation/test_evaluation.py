@@ -81,7 +81,7 @@ def measured_with(
         return {s: answer(regions) for s in chosen}
 
     monkeypatch.setattr(subsets15, "predict", known)
-    return list(measure(NETWORK, study, window=WindowConfig(), specks=0))
+    return list(measure(NETWORK, study, window=WindowConfig(), min_component_fraction=0))
 
 
 def test_a_perfect_answer_is_perfect_on_the_studys_own_grid(

@@ -85,7 +85,7 @@ def test_studies_of_the_future_do_not_push_new_ones_out_of_the_cache(tmp_path: P
     def prepare(step: float) -> bool:
         volumes = {"flair": Volume(phantom.volumes["flair"][:24, :24, :24] + step, phantom.grid)}
         volumes = {m: Volume(v.data, type(v.grid)((24, 24, 24), v.grid.affine)) for m, v in volumes.items()}
-        return cached_common_space(volumes, asked="flair", folder=tmp_path, mode="full", kept=1).cached
+        return cached_common_space(volumes, target="flair", folder=tmp_path, mode="full", kept=1).cached
 
     assert [prepare(1.0), prepare(1.0)] == [False, True]
     for file in tmp_path.glob("*.npz"):

@@ -153,6 +153,6 @@ def test_weights_that_do_not_fit_are_not_published(tmp_path: Path) -> None:
 def test_a_study_that_cannot_be_cached_is_prepared_all_the_same(tmp_path: Path, phantom: Phantom) -> None:
     volumes = {"flair": Volume(phantom.volumes["flair"] + 100.0, phantom.grid)}
     with small_disk(tmp_path / "disk", mebibytes=8) as disk, full(disk):
-        result = cached_common_space(volumes, asked="flair", folder=disk / "cache", mode="full")
+        result = cached_common_space(volumes, target="flair", folder=disk / "cache", mode="full")
         assert set(result.volumes) == {"flair"}
         assert not list((disk / "cache").glob("*"))

@@ -40,7 +40,7 @@ def test_a_mask_comes_back_on_the_asked_grid_whatever_its_axes(
     grid = Grid((14, 18, 22), affine_of(*orientation, (1.0, 1.0, 1.0), tilt))
     prepared = prepare({"t1": Volume(data, grid)}, MODALITIES, spacing=1.0)
     mark = (data > 105).astype(np.uint8)
-    restored = prepared.frame.restore(prepare_label(mark, prepared.frame)[None].float())
+    restored = prepared.frame.to_native(prepare_label(mark, prepared.frame)[None].float())
     assert np.array_equal(restored[0].numpy() > 0.5, mark.astype(bool))
 
 
@@ -68,7 +68,7 @@ def test_anisotropic_images_are_worked_on_at_1_mm_and_answered_on_their_own_grid
     expected = [round(n * mm) for n, mm in zip(shape, spacing, strict=True)]
     assert list(prepared.frame.working) == expected
     mark = (data > 100).astype(np.uint8)
-    restored = prepared.frame.restore(prepare_label(mark, prepared.frame)[None].float())[0].numpy() > 0.5
+    restored = prepared.frame.to_native(prepare_label(mark, prepared.frame)[None].float())[0].numpy() > 0.5
     assert restored.shape == shape
     overlap = 2 * (restored & (mark > 0)).sum() / (restored.sum() + mark.sum())
     assert overlap > 0.9

@@ -18,7 +18,7 @@ from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
 from ccsd.preprocessing.brain import extract_brain
-from ccsd.preprocessing.common_space import RawResult, asking, reference_of, to_common_space
+from ccsd.preprocessing.common_space import CommonSpace, reference_of, to_common_space, with_target
 from ccsd.preprocessing.common_space_cache import cached_common_space, content_hash
 from ccsd.studies.study import find_studies
 from ccsd.training.cases import load_case
@@ -42,8 +42,8 @@ def scanned(head: Head) -> dict[str, Volume]:
 
 
 @pytest.fixture(scope="module")
-def common(scanned: dict[str, Volume]) -> RawResult:
-    return to_common_space(scanned, asked="flair")
+def common(scanned: dict[str, Volume]) -> CommonSpace:
+    return to_common_space(scanned, target="flair")
 
 
 def overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
@@ -56,15 +56,15 @@ def as_volumes(phantom: Phantom) -> dict[str, Volume]:
 
 def test_a_prepared_study_passes_untouched(phantom: Phantom) -> None:
     volumes = as_volumes(phantom)
-    result = to_common_space(volumes, asked="t2")
+    result = to_common_space(volumes, target="t2")
     assert result.route == "prepared"
     assert all(result.volumes[m] is v for m, v in volumes.items())
     assert result.seconds == {}
     probabilities = torch.rand(3, *phantom.grid.shape)
-    assert result.restore(probabilities) is probabilities
+    assert result.to_native(probabilities) is probabilities
 
 
-def test_series_end_on_one_another_within_two_millimetres(common: RawResult, head: Head) -> None:
+def test_series_end_on_one_another_within_two_millimetres(common: CommonSpace, head: Head) -> None:
     points = np.argwhere(head.brain.data > 0)[::2000] @ head.brain.grid.affine[:3, :3].T
     points = np.c_[points + head.brain.grid.affine[:3, 3], np.ones(len(points))]
     for name in GRIDS:
@@ -75,7 +75,7 @@ def test_series_end_on_one_another_within_two_millimetres(common: RawResult, hea
         assert np.linalg.norm(apart[:, :3], axis=1).mean() < 2
 
 
-def test_the_skull_is_gone_and_the_grid_is_one_of_a_millimetre(common: RawResult, head: Head) -> None:
+def test_the_skull_is_gone_and_the_grid_is_one_of_a_millimetre(common: CommonSpace, head: Head) -> None:
     assert common.route == "raw"
     assert np.allclose(common.grid.spacing, 1)
     assert all(v.grid is common.grid and not v.data[~common.brain].any() for v in common.volumes.values())
@@ -85,12 +85,12 @@ def test_the_skull_is_gone_and_the_grid_is_one_of_a_millimetre(common: RawResult
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_a_label_comes_back_to_the_grid_of_each_series(common: RawResult, head: Head, name: str) -> None:
-    back = asking(common, name)
+def test_a_label_comes_back_to_the_grid_of_each_series(common: CommonSpace, head: Head, name: str) -> None:
+    back = with_target(common, name)
     truth = sampled(head.label, GRIDS[name], np.linalg.inv(MOVES[name]), order=0).astype(np.uint8)
-    there = back.carry(truth)
+    there = back.to_common(truth)
     assert there.shape == common.grid.shape
-    again = back.restore_label(there)
+    again = back.label_to_native(there)
     assert again.shape == GRIDS[name].shape
     assert overlap(again > 0, truth > 0) > 0.85
     assert overlap(again == 3, truth == 3) > 0.6
@@ -109,7 +109,7 @@ def test_a_label_on_a_raw_series_trains_in_common_space(scanned: dict[str, Volum
     assert float((case.label > 0).sum()) / 1000 == pytest.approx(millilitres, rel=0.15)
     assert bool((case.volumes[3][case.label == 2] > 0.5).float().mean() > 0.8)  # oedema is bright on FLAIR
     labelled = read_labelled(study, BRATS)
-    assert labelled.common.asked == "flair"
+    assert labelled.common.target == "flair"
     assert labelled.grid.matches(GRIDS["flair"])
     network = checkpoint.untrained(BRATS, PRESETS["tiny"]).network
     first = next(measure(network, labelled, window=WindowConfig()))
@@ -118,9 +118,9 @@ def test_a_label_on_a_raw_series_trains_in_common_space(scanned: dict[str, Volum
 
 def test_off_takes_images_as_they_are_and_needs_one_grid(scanned: dict[str, Volume], phantom: Phantom) -> None:
     with pytest.raises(GridMismatchError, match="expected all modalities of a study on one grid"):
-        to_common_space(scanned, asked="t1", mode="off")
+        to_common_space(scanned, target="t1", mode="off")
     alone = {"t1": scanned["t1"]}
-    assert to_common_space(alone, asked="t1", mode="off").volumes["t1"] is scanned["t1"]
+    assert to_common_space(alone, target="t1", mode="off").volumes["t1"] is scanned["t1"]
 
 
 def test_an_image_without_a_brain_is_refused() -> None:
@@ -130,8 +130,8 @@ def test_an_image_without_a_brain_is_refused() -> None:
 
 
 def test_the_asked_image_must_be_one_of_the_study(scanned: dict[str, Volume]) -> None:
-    with pytest.raises(InputError, match="the asked image adc is not in the study, expected one of t1, flair, t2"):
-        to_common_space(scanned, asked="adc")
+    with pytest.raises(InputError, match="the target image adc is not in the study, expected one of t1, flair, t2"):
+        to_common_space(scanned, target="adc")
 
 
 def test_the_reference_has_thin_slices_then_the_contrast_that_shows_the_brain(scanned: dict[str, Volume]) -> None:
@@ -140,32 +140,32 @@ def test_the_reference_has_thin_slices_then_the_contrast_that_shows_the_brain(sc
     assert reference_of({**scanned, "t2": thin}) == "t2"
 
 
-def test_the_same_study_gives_the_same_result(scanned: dict[str, Volume], common: RawResult) -> None:
-    again = to_common_space(scanned, asked="flair")
+def test_the_same_study_gives_the_same_result(scanned: dict[str, Volume], common: CommonSpace) -> None:
+    again = to_common_space(scanned, target="flair")
     assert all(np.array_equal(again.transforms[m], common.transforms[m]) for m in scanned)
     assert all(np.array_equal(again.volumes[m].data, common.volumes[m].data) for m in scanned)
 
 
 def test_the_cache_answers_for_every_image_and_mends_itself(
-    scanned: dict[str, Volume], common: RawResult, tmp_path: Path
+    scanned: dict[str, Volume], common: CommonSpace, tmp_path: Path
 ) -> None:
     one = {"t1": scanned["t1"]}
-    first = cached_common_space(one, asked="t1", folder=tmp_path)
-    second = cached_common_space(one, asked="t1", folder=tmp_path)
+    first = cached_common_space(one, target="t1", folder=tmp_path)
+    second = cached_common_space(one, target="t1", folder=tmp_path)
     assert (first.cached, second.cached) == (False, True)
     assert np.array_equal(first.volumes["t1"].data, second.volumes["t1"].data)
     assert np.array_equal(first.brain, second.brain)
     assert second.route == "raw"
     (file,) = tmp_path.glob("*.npz")
     file.write_bytes(file.read_bytes()[:1000])
-    assert not cached_common_space(one, asked="t1", folder=tmp_path).cached
+    assert not cached_common_space(one, target="t1", folder=tmp_path).cached
     assert [p.name for p in tmp_path.iterdir()] == [file.name]
 
 
 def test_the_cache_keeps_the_studies_used_last(scanned: dict[str, Volume], tmp_path: Path) -> None:
     kept = []
     for name in ("t1", "t2"):
-        cached_common_space({name: scanned[name]}, asked=name, folder=tmp_path, kept=1)
+        cached_common_space({name: scanned[name]}, target=name, folder=tmp_path, kept=1)
         kept += [file for file in tmp_path.glob("*.npz") if file not in kept]
     assert len(kept) == 2
     assert list(tmp_path.glob("*.npz")) == kept[1:]

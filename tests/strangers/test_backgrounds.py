@@ -43,7 +43,7 @@ MADE: dict[str, Callable[[], Image]] = {
 def test_the_network_sees_the_same_whatever_the_background(made: str, mode: Mode) -> None:
     seen = []
     for image in (PLAIN, MADE[made]()):
-        common = to_common_space({"flair": volume(image)}, asked="flair", mode=mode)
+        common = to_common_space({"flair": volume(image)}, target="flair", mode=mode)
         assert common.route == "prepared"
         seen.append(prepare(common.volumes, BRATS.modalities, spacing=2.0).volumes[3].numpy())
     assert seen[0].shape == seen[1].shape

@@ -25,7 +25,7 @@ from ccsd.common.errors import InputError
 from ccsd.imaging.volumes import Volume, read_sources
 from ccsd.method.task import BRATS
 from ccsd.preprocessing.common_space import to_common_space
-from ccsd.preprocessing.prepare import Prepared, prepare
+from ccsd.preprocessing.prepare import NetworkInput, prepare
 from ccsd.studies.archives import unpacked
 from ccsd.studies.labels import read_label
 from ccsd.studies.study import Study, study_of
@@ -213,7 +213,7 @@ class Outcome:
 
     study: Study
     volumes: dict[str, Volume]
-    prepared: Prepared
+    prepared: NetworkInput
     label: NDArray[np.uint8] | None
 
 
@@ -221,7 +221,7 @@ def outcome(asked: Path) -> Outcome:
     with unpacked(asked) as folder:
         study = study_of(folder)
         volumes = read_sources(study.sources)
-        common = to_common_space(volumes, asked=next(iter(volumes)), mode="off")
+        common = to_common_space(volumes, target=next(iter(volumes)), mode="off")
         label = None
         if study.label is not None:
             label = read_label(study.label, known=3, aliases=BRATS.aliases)[0]

@@ -12,7 +12,7 @@ import pytest
 from ccsd.common.errors import InputError, UnalignedError
 from ccsd.imaging.volumes import Grid, Volume
 from ccsd.preprocessing.brain import is_stripped
-from ccsd.preprocessing.common_space import RawResult, asking, reference_of, to_common_space
+from ccsd.preprocessing.common_space import CommonSpace, reference_of, to_common_space, with_target
 from ccsd.preprocessing.register import register_rigid
 from ccsd.preprocessing.template import template
 from tests.strangers.heads import brain, head, volume
@@ -31,8 +31,8 @@ def test_a_skull_is_told_in_a_slab_too(slices: slice, air: float) -> None:
 def test_few_slices_with_skull_are_refused_and_without_carry_a_sentence() -> None:
     few = slice(13, 16)
     with pytest.raises(InputError, match="flair: 3 slices with skull, expected 5 or more"):
-        to_common_space({"flair": volume(head(), slices=few)}, asked="flair")
-    stripped = to_common_space({"flair": volume(brain(), slices=few)}, asked="flair")
+        to_common_space({"flair": volume(head(), slices=few)}, target="flair")
+    stripped = to_common_space({"flair": volume(brain(), slices=few)}, target="flair")
     assert stripped.warnings == ["flair has 3 slices, the network was trained on whole brains: check the mask"]
 
 
@@ -44,37 +44,37 @@ def test_a_series_of_part_of_the_brain_is_no_reference() -> None:
 
 
 @pytest.fixture(scope="module")
-def common() -> RawResult:
+def common() -> CommonSpace:
     """A whole FLAIR, eight slices of T1ce and two of T2."""
     study = {
         "t1ce": volume(brain(), slices=MIDDLE),
         "t2": volume(brain(), slices=slice(10, 12)),
         "flair": volume(brain(inverted=True)),
     }
-    return to_common_space(study, asked="flair")
+    return to_common_space(study, target="flair")
 
 
-def test_a_series_of_part_of_the_brain_is_left_out_and_masks_go_back_to_it(common: RawResult) -> None:
+def test_a_series_of_part_of_the_brain_is_left_out_and_masks_go_back_to_it(common: CommonSpace) -> None:
     assert common.left_out["t1ce"].startswith("it covers ")
     assert "expected 80% or more" in common.left_out["t1ce"]
     place = np.linalg.inv(common.transforms["t1ce"]) @ common.transforms["flair"]
     assert np.allclose(place, np.eye(4))  # by the scanner's coordinates
-    back = asking(common, "t1ce").restore_label((common.volumes["flair"].data > 0).astype(np.uint8))
+    back = with_target(common, "t1ce").label_to_native((common.volumes["flair"].data > 0).astype(np.uint8))
     assert back.shape == (*brain().shape[:2], 8)
     assert back.any(axis=(0, 1)).all()
 
 
-def test_a_few_slices_beside_a_whole_series_are_left_out(common: RawResult) -> None:
+def test_a_few_slices_beside_a_whole_series_are_left_out(common: CommonSpace) -> None:
     assert common.left_out["t2"] == "it has 2 slices, expected 5 or more beside flair"
     assert "t2" not in common.volumes
-    with pytest.raises(InputError, match="the asked image t2 cannot be used: it has 2 slices, expected 5"):
-        asking(common, "t2")
+    with pytest.raises(InputError, match="the target image t2 cannot be used: it has 2 slices, expected 5"):
+        with_target(common, "t2")
 
 
 def test_empty_slices_on_one_grid_are_not_taken_for_scanned_ones() -> None:
     padded = np.zeros_like(brain())
     padded[:, :, MIDDLE] = brain()[:, :, MIDDLE]
-    common = to_common_space({"t1ce": volume(padded), "flair": volume(brain(inverted=True))}, asked="flair")
+    common = to_common_space({"t1ce": volume(padded), "flair": volume(brain(inverted=True))}, target="flair")
     assert (common.route, list(common.left_out)) == ("prepared", ["t1ce"])
 
 
@@ -93,7 +93,7 @@ def test_a_head_far_from_the_origin_finds_the_standard_brain() -> None:
 def test_no_error_of_a_library_leaves_the_preparation() -> None:
     noise = np.random.default_rng(0).normal(500, 200, (9, 9, 9)).astype(np.float32)
     with pytest.raises(InputError, match="t1: no brain was found"):
-        to_common_space({"t1": Volume(noise, Grid((9, 9, 9), np.diag([30.0, 30, 30, 1])))}, asked="t1", mode="full")
+        to_common_space({"t1": Volume(noise, Grid((9, 9, 9), np.diag([30.0, 30, 30, 1])))}, target="t1", mode="full")
 
 
 def test_images_that_never_meet_cannot_be_aligned() -> None:

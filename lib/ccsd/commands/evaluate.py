@@ -27,7 +27,7 @@ from ccsd.evaluation.markdown import as_markdown
 from ccsd.evaluation.metrics import ET_RULE_REGION
 from ccsd.evaluation.report import render
 from ccsd.evaluation.summary import DEFINITIONS, Row, summarise
-from ccsd.inference.label_map import SPECKS
+from ccsd.inference.label_map import MIN_COMPONENT_FRACTION
 from ccsd.inference.predict import WindowConfig
 from ccsd.method import subsets
 from ccsd.method.task import BRATS, Task
@@ -55,7 +55,7 @@ def main() -> None:
     pictures: dict[str, tuple[Image.Image, str]] = {}
     for study in tqdm(studies, unit="study"):
         labelled = read_labelled(study, network.task)
-        for measured in measure(network, labelled, window=window, specks=arguments.specks):
+        for measured in measure(network, labelled, window=window, min_component_fraction=arguments.specks):
             plain += measured.rows
             ruled += measured.et_rule_rows
             if study.id not in pictures:  # the first subset is that of all modalities
@@ -176,7 +176,10 @@ def _parse() -> argparse.Namespace:
         "--overlap", type=float, default=WindowConfig.overlap, help="of windows, as a share of their edge"
     )
     parser.add_argument(
-        "--specks", type=float, default=SPECKS, help="leave out parts smaller than this share of the largest"
+        "--specks",
+        type=float,
+        default=MIN_COMPONENT_FRACTION,
+        help="leave out parts smaller than this share of the largest",
     )
     parser.add_argument(
         "--record", action="store_true", help="store the table in the weights: the answer's expected Dice"

@@ -17,14 +17,14 @@ from ccsd.evaluation.metrics import apply_et_rule, dice, hd95
 from ccsd.evaluation.summary import Row
 from ccsd.imaging.lattice import lies_on
 from ccsd.imaging.volumes import Grid, Volume
-from ccsd.inference.label_map import SPECKS, label_map
+from ccsd.inference.label_map import MIN_COMPONENT_FRACTION, label_map
 from ccsd.inference.pipeline import common_input, mask_on_grid
 from ccsd.inference.predict import WindowConfig, predict
 from ccsd.method import subsets
 from ccsd.method.network import CCSDNetwork
 from ccsd.method.task import Task
-from ccsd.preprocessing.common_space import RawResult
-from ccsd.preprocessing.prepare import Prepared
+from ccsd.preprocessing.common_space import CommonSpace
+from ccsd.preprocessing.prepare import NetworkInput
 from ccsd.studies.labels import label_grid, read_drawn
 from ccsd.studies.study import Study, read_asked
 
@@ -44,12 +44,12 @@ class LabelledStudy:
     volumes: dict[str, Volume]
     reference: NDArray[np.uint8]
     drawn: tuple[str, ...]
-    common: RawResult
-    prepared: Prepared
+    common: CommonSpace
+    prepared: NetworkInput
 
     @property
     def grid(self) -> Grid:
-        return self.common.grids[self.common.asked]
+        return self.common.grids[self.common.target]
 
 
 @dataclass(frozen=True)
@@ -81,21 +81,21 @@ def read_labelled(study: Study, task: Task, *, label: Path | None = None, image:
     label = label or study.label
     if label is None:
         raise InputError(f"study {study.id} has no label, expected one beside its images")
-    volumes, asked = read_asked(study, image or next(iter(study.sources.values())).path)
+    volumes, target = read_asked(study, image or next(iter(study.sources.values())).path)
     if image is None:
-        asked = _drawn_on(label_grid(label), volumes) or asked
+        target = _drawn_on(label_grid(label), volumes) or target
     region = task.region_of(label.name)
     reference = read_drawn(
         label,
         known=len(task.labels),
         aliases=task.aliases,
         names=task.segment_names,
-        reference=volumes[asked].grid,
+        reference=volumes[target].grid,
         segments=({"name": region, "idx": 1},) if region else (),
         inner=tuple(task.region_labels.values()),
     )
     drawn = task.drawn(reference.listed) if reference.listed else tuple(task.regions)
-    prepared, common = common_input(study, volumes, asked, task)
+    prepared, common = common_input(study, volumes, target, task)
     return LabelledStudy(study.id, volumes, reference.values, drawn, common, prepared)
 
 
@@ -106,13 +106,17 @@ def _drawn_on(grid: Grid, volumes: Mapping[str, Volume]) -> str | None:
 
 
 def measure(
-    network: CCSDNetwork, study: LabelledStudy, *, window: WindowConfig, specks: float = SPECKS
+    network: CCSDNetwork,
+    study: LabelledStudy,
+    *,
+    window: WindowConfig,
+    min_component_fraction: float = MIN_COMPONENT_FRACTION,
 ) -> Iterator[Measured]:
     """Every subset of the modalities that the study has, all of them first. Masks are restored to the reference's grid
     as inference restores them, one subset at a time, and compared there in mm.
 
     Args:
-        specks: see `ccsd.inference.label_map.label_map`.
+        min_component_fraction: see `ccsd.inference.label_map.label_map`.
     """
     task = network.task
     truth = _regions(torch.from_numpy(study.reference), task)
@@ -120,7 +124,9 @@ def measure(
     wanted = subsets.lattice(subsets.from_present(study.prepared.present))
     predicted = predict(network, study.prepared.volumes, study.prepared.present, wanted, window)
     for subset in wanted:
-        label, _ = mask_on_grid(predicted[subset], study.prepared, study.common, task, min_component_fraction=specks)
+        label, _ = mask_on_grid(
+            predicted[subset], study.prepared, study.common, task, min_component_fraction=min_component_fraction
+        )
         found = torch.from_numpy(label)
         ruled = apply_et_rule(found, task, voxel_ml)
         rows = _rows(study, subset, found, truth, task)

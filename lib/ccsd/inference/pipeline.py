@@ -19,16 +19,16 @@ from ccsd.common.errors import InputError
 from ccsd.imaging.sources import Source
 from ccsd.imaging.volumes import Volume
 from ccsd.inference.feature_cache import FeatureCache, feature_cache
-from ccsd.inference.label_map import SPECKS, label_map
+from ccsd.inference.label_map import MIN_COMPONENT_FRACTION, label_map
 from ccsd.inference.predict import predict
 from ccsd.inference.segmentation import Options, Segmentation
 from ccsd.method import subsets
 from ccsd.method.task import BRATS, Task
 from ccsd.models.checkpoint import Checkpoint
 from ccsd.models.served import ServedModel, model_of
-from ccsd.preprocessing.common_space import Mode, RawResult, is_prepared, to_common_space
+from ccsd.preprocessing.common_space import CommonSpace, Mode, is_prepared, to_common_space
 from ccsd.preprocessing.common_space_cache import cached_common_space
-from ccsd.preprocessing.prepare import Prepared, prepare
+from ccsd.preprocessing.prepare import NetworkInput, prepare
 from ccsd.studies.archives import unpacked
 from ccsd.studies.enhancement import is_after
 from ccsd.studies.study import Study, from_images, image_of, read_asked, study_of
@@ -141,7 +141,7 @@ def common_input(
     *,
     cache: Path | None = None,
     mode: Mode = "auto",
-) -> tuple[Prepared, RawResult]:
+) -> tuple[NetworkInput, CommonSpace]:
     """The network's input from all modalities of a study, and the way back to the image that is called `target`.
 
     Args:
@@ -151,9 +151,9 @@ def common_input(
         InputError: none of them can be used.
     """
     if cache:
-        common = cached_common_space(images, asked=target, folder=cache, mode=mode)
+        common = cached_common_space(images, target=target, folder=cache, mode=mode)
     else:
-        common = to_common_space(images, asked=target, mode=mode)
+        common = to_common_space(images, target=target, mode=mode)
     usable = study.without(common.left_out).sources
     of_task = {m: common.volumes[m] for m in task.modalities if m in usable}
     if not of_task:
@@ -167,7 +167,7 @@ def common_input(
 
 
 def region_probabilities(
-    checkpoint: Checkpoint, prepared: Prepared, options: Options, *, memory: FeatureCache | None = None
+    checkpoint: Checkpoint, prepared: NetworkInput, options: Options, *, memory: FeatureCache | None = None
 ) -> Tensor:
     """Probabilities of the regions (R, d, h, w) in the network's frame, from exactly the present modalities."""
     network = checkpoint.network.place(options.device)
@@ -186,16 +186,16 @@ def region_probabilities(
 
 def mask_on_grid(
     probabilities: Tensor,
-    prepared: Prepared,
-    common: RawResult,
+    prepared: NetworkInput,
+    common: CommonSpace,
     task: Task,
     *,
-    min_component_fraction: float = SPECKS,
+    min_component_fraction: float = MIN_COMPONENT_FRACTION,
 ) -> tuple[NDArray[np.uint8], int]:
     """Region probabilities in the network's frame -> label map (D, H, W) uint8 on the target image's grid, and how many
     voxels were left out of it as small components."""
-    on_target = common.restore(prepared.frame.restore(probabilities))
-    label, removed = label_map(on_target, task, specks=min_component_fraction)
+    on_target = common.to_native(prepared.frame.to_native(probabilities))
+    label, removed = label_map(on_target, task, min_component_fraction=min_component_fraction)
     return label.numpy(), removed
 
 

@@ -15,12 +15,12 @@ from ccsd.common.devices import read_device
 from ccsd.imaging.sources import Source
 from ccsd.imaging.volumes import Grid, Volume
 from ccsd.inference import answer
-from ccsd.inference.label_map import SPECKS
+from ccsd.inference.label_map import MIN_COMPONENT_FRACTION
 from ccsd.inference.predict import WindowConfig, computed_in
 from ccsd.method.task import Task
 from ccsd.models.card import UNTRAINED
 from ccsd.models.checkpoint import Checkpoint
-from ccsd.preprocessing.common_space import Mode, RawResult
+from ccsd.preprocessing.common_space import CommonSpace, Mode
 from ccsd.studies.study import Study
 
 UNTRAINED_WARNING = "untrained weights: no model is published yet, this mask is meaningless"
@@ -45,7 +45,7 @@ class Options:
     named: Mapping[str, str] = field(default_factory=dict)
     preprocess: Mode = "auto"
     window: WindowConfig = field(default_factory=WindowConfig)
-    min_component_fraction: float = SPECKS
+    min_component_fraction: float = MIN_COMPONENT_FRACTION
     device: torch.device = field(default_factory=partial(read_device, None))
 
 
@@ -67,7 +67,7 @@ class Segmentation:
     study: Study
     target: Source
     images: Mapping[str, Volume]
-    common: RawResult
+    common: CommonSpace
     checkpoint: Checkpoint
     options: Options
 
@@ -78,7 +78,7 @@ class Segmentation:
     @property
     def grid(self) -> Grid:
         """Of the target image, and so of the mask."""
-        return self.common.grids[self.common.asked]
+        return self.common.grids[self.common.target]
 
     @property
     def used(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Raw scanner studies -> what the network was trained on, and the way back to the asked image's own grid.
+"""Raw scanner studies -> what the network was trained on, and the way back to the target image's own grid.
 
 Series as scanned have a skull, thick slices and a grid each, and the head moves between them. The steps, each a
 function below: the brain is found on one series, the reference; the others are registered to it; the reference is
@@ -43,7 +43,7 @@ LEAST_INFORMATION = 0.5  # nats that two aligned heads share; 10 mm apart they s
 
 
 @dataclass(frozen=True)
-class RawResult:
+class CommonSpace:
     """A study in common space, and the way back.
 
     Attributes:
@@ -51,7 +51,7 @@ class RawResult:
         brain: (d, h, w) bool on `grid`.
         transforms: name -> (4, 4), world mm of `grid` -> world mm of that series as scanned.
         grids: name -> grid as scanned.
-        asked: name of the image that masks go back to.
+        target: name of the image that masks go back to.
         seconds: step -> time taken; empty when there was nothing to do.
         warnings: sentences for the user.
         left_out: name of a series that is not to be segmented from -> why, as a clause. One that shows part of the
@@ -63,7 +63,7 @@ class RawResult:
     brain: NDArray[np.bool_]
     transforms: dict[str, Matrix]
     grids: dict[str, Grid]
-    asked: str
+    target: str
     seconds: dict[str, float]
     warnings: list[str]
     left_out: dict[str, str] = field(default_factory=dict)
@@ -72,43 +72,43 @@ class RawResult:
     @property
     def route(self) -> Literal["prepared", "raw"]:
         """Whether the study was taken as it is, or brought to common space here."""
-        return "prepared" if self.grid is self.grids[self.asked] else "raw"
+        return "prepared" if self.grid is self.grids[self.target] else "raw"
 
     @property
     def grid(self) -> Grid:
         """The common grid."""
         return next(iter(self.volumes.values())).grid
 
-    def restore(self, probabilities: Tensor) -> Tensor:
-        """Probabilities (R, d, h, w) on the common grid -> (R, D, H, W) on the asked grid, to be thresholded there.
+    def to_native(self, probabilities: Tensor) -> Tensor:
+        """Probabilities (R, d, h, w) on the common grid -> (R, D, H, W) on the target grid, to be thresholded there.
 
-        Interpolated linearly at the asked voxels, 0 where the common grid has none.
+        Interpolated linearly at the target voxels, 0 where the common grid has none.
         """
         if self.route == "prepared":
             return probabilities
-        back = np.linalg.inv(self.transforms[self.asked])
+        back = np.linalg.inv(self.transforms[self.target])
         channels = [np.asarray(c, dtype=np.float32) for c in probabilities.cpu()]
         return torch.from_numpy(
-            np.stack([resample(Volume(c, self.grid), self.grids[self.asked], back) for c in channels])
+            np.stack([resample(Volume(c, self.grid), self.grids[self.target], back) for c in channels])
         )
 
-    def carry(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The way there, for labels to train on: a label map (D, H, W) on the asked grid -> (d, h, w) on the common
+    def to_common(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The way there, for labels to train on: a label map (D, H, W) on the target grid -> (d, h, w) on the common
         one, each voxel with the value of the largest interpolated share."""
         if self.route == "prepared":
             return label
-        grid = self.grids[self.asked]
+        grid = self.grids[self.target]
         values = np.union1d(label, [0])
-        to_asked = self.transforms[self.asked]
-        shares = [resample(Volume((label == v).astype(np.float32), grid), self.grid, to_asked) for v in values]
+        to_target = self.transforms[self.target]
+        shares = [resample(Volume((label == v).astype(np.float32), grid), self.grid, to_target) for v in values]
         return np.asarray(values[np.argmax(shares, axis=0)], dtype=np.uint8)
 
-    def restore_label(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A label map (d, h, w) on the common grid -> (D, H, W) on the asked grid: each voxel takes the value with the
+    def label_to_native(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A label map (d, h, w) on the common grid -> (D, H, W) on the target grid: each voxel takes the value with the
         largest interpolated share."""
         values = np.union1d(label, [0])
         shares = torch.from_numpy(np.stack([label == v for v in values])).float()
-        return np.asarray(values[self.restore(shares).argmax(dim=0).numpy()], dtype=np.uint8)
+        return np.asarray(values[self.to_native(shares).argmax(dim=0).numpy()], dtype=np.uint8)
 
 
 def is_prepared(volumes: Mapping[str, Volume]) -> bool:
@@ -118,29 +118,29 @@ def is_prepared(volumes: Mapping[str, Volume]) -> bool:
     return all(v.grid.matches(grid) and is_stripped(v) for v in volumes.values())
 
 
-def to_common_space(volumes: Mapping[str, Volume], *, asked: str, mode: Mode = "auto") -> RawResult:
+def to_common_space(volumes: Mapping[str, Volume], *, target: str, mode: Mode = "auto") -> CommonSpace:
     """A study as scanned -> common space.
 
     Args:
         volumes: at least one, by modality; images that only registration is to see may have any other name.
-        asked: which of them masks go back to. A name and not a grid: series that were scanned with one and the same
+        target: which of them masks go back to. A name and not a grid: series that were scanned with one and the same
             grid need not show the head in the same place.
         mode: "full" prepares; "off" takes the volumes as they are; "auto" does so where `is_prepared`.
 
     Raises:
-        InputError: no brain is found, or `asked` is not one of the volumes or cannot be used.
+        InputError: no brain is found, or `target` is not one of the volumes or cannot be used.
         GridMismatchError: mode "off" and more than one grid.
     """
-    check_asked(asked, volumes)
+    check_target(target, volumes)
     volumes = {m: with_zero_background(v) for m, v in volumes.items()}
     if mode == "off" or (mode == "auto" and is_prepared(volumes)):
-        return untouched(volumes, asked, judged=mode != "off")
-    return asking(aligned(volumes, asked), asked)
+        return untouched(volumes, target, judged=mode != "off")
+    return with_target(aligned(volumes, target), target)
 
 
-def aligned(volumes: Mapping[str, Volume], asked: str) -> RawResult:
-    """`to_common_space` of volumes with zero background, whatever they show. The asked one may end among those left
-    out: `asking` raises then."""
+def aligned(volumes: Mapping[str, Volume], target: str) -> CommonSpace:
+    """`to_common_space` of volumes with zero background, whatever they show. The target may end among those left
+    out: `with_target` raises then."""
     _check_axes(volumes)
     clock = Clock()
     reference = reference_of(volumes)
@@ -164,7 +164,7 @@ def aligned(volumes: Mapping[str, Volume], asked: str) -> RawResult:
     clock.lap("resample")
     notes += [note for name, note in more.items() if name not in left_out]
     grids = {m: v.grid for m, v in used.items()}
-    return RawResult(common, brain, transforms, grids, asked, clock.seconds, [*notes, *still_more], left_out)
+    return CommonSpace(common, brain, transforms, grids, target, clock.seconds, [*notes, *still_more], left_out)
 
 
 def reference_of(volumes: Mapping[str, Volume]) -> str:
@@ -192,22 +192,22 @@ def _step(what: str, name: str) -> Iterator[None]:
         raise InputError(f"{name} cannot be prepared: {what} failed, expected an MR image of a head") from error
 
 
-def asking(result: RawResult, asked: str) -> RawResult:
+def with_target(result: CommonSpace, target: str) -> CommonSpace:
     """The same study with masks going back to another of its images.
 
     Raises:
         InputError: the study has no such image, or it could not be used.
     """
-    if asked in result.left_out and asked not in result.volumes:
-        raise InputError(f"the asked image {asked} cannot be used: {result.left_out[asked]}")
-    check_asked(asked, result.volumes)
-    return replace(result, asked=asked)
+    if target in result.left_out and target not in result.volumes:
+        raise InputError(f"the target image {target} cannot be used: {result.left_out[target]}")
+    check_target(target, result.volumes)
+    return replace(result, target=target)
 
 
-def check_asked(asked: str, volumes: Mapping[str, Volume]) -> None:
-    """Raises InputError: `asked` is not one of the volumes."""
-    if asked not in volumes:
-        raise InputError(f"the asked image {asked} is not in the study, expected one of {', '.join(volumes)}")
+def check_target(target: str, volumes: Mapping[str, Volume]) -> None:
+    """Raises InputError: `target` is not one of the volumes."""
+    if target not in volumes:
+        raise InputError(f"the target image {target} is not in the study, expected one of {', '.join(volumes)}")
 
 
 def _check_axes(volumes: Mapping[str, Volume]) -> None:
@@ -217,17 +217,17 @@ def _check_axes(volumes: Mapping[str, Volume]) -> None:
             raise InputError(f"{name} has axes that are not at right angles (a tilted gantry?), expected right angles")
 
 
-def untouched(volumes: Mapping[str, Volume], asked: str, *, judged: bool) -> RawResult:
+def untouched(volumes: Mapping[str, Volume], target: str, *, judged: bool) -> CommonSpace:
     """`to_common_space` of volumes with zero background that are to stay as they are.
 
     Args:
         judged: whether they are known to be stripped, so that zeros are where nothing was scanned.
     """
-    grid = volumes[asked].grid
+    grid = volumes[target].grid
     for name, volume in volumes.items():
         if not volume.grid.matches(grid):
             raise GridMismatchError(
-                f"{name} and {asked} lie on different grids, expected all modalities of a study on one grid where "
+                f"{name} and {target} lie on different grids, expected all modalities of a study on one grid where "
                 f"preparation is off: of {name}, {volume.grid.differences(grid)}"
             )
     brain = np.any([v.data != 0 for v in volumes.values()], axis=0)
@@ -235,9 +235,9 @@ def untouched(volumes: Mapping[str, Volume], asked: str, *, judged: bool) -> Raw
     most = max(shares.values(), default=1.0)
     left_out = {m: coverage.too_little(s) for m, s in shares.items() if s < coverage.ENOUGH * most}
     grids = {m: grid for m in volumes}
-    ordered = {asked: volumes[asked], **volumes}  # the asked one's grid stands for all
+    ordered = {target: volumes[target], **volumes}  # the target's grid stands for all
     matrices = {m: np.eye(4) for m in volumes}
-    return RawResult(ordered, brain, matrices, grids, asked, {}, _slab_warnings(grid, asked), left_out)
+    return CommonSpace(ordered, brain, matrices, grids, target, {}, _slab_warnings(grid, target), left_out)
 
 
 def _slab_warnings(grid: Grid, name: str) -> list[str]:

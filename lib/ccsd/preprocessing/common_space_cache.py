@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from ccsd.common.files import make_newest, replacing
 from ccsd.imaging.volumes import Grid, Volume
 from ccsd.preprocessing.background import with_zero_background
-from ccsd.preprocessing.common_space import Mode, RawResult, aligned, asking, check_asked, is_prepared, untouched
+from ccsd.preprocessing.common_space import (
+    CommonSpace,
+    Mode,
+    aligned,
+    check_target,
+    is_prepared,
+    untouched,
+    with_target,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -26,25 +34,25 @@ KEPT = 32  # studies, of about 25 MB each
 
 
 def cached_common_space(
-    volumes: Mapping[str, Volume], *, asked: str, folder: Path, mode: Mode = "auto", kept: int = KEPT
-) -> RawResult:
+    volumes: Mapping[str, Volume], *, target: str, folder: Path, mode: Mode = "auto", kept: int = KEPT
+) -> CommonSpace:
     """`ccsd.preprocessing.common_space.to_common_space` with its results in `folder`: the same answer, marked `cached`.
 
     What needs no preparation is not stored. The studies unused for longest are removed when there are more than
     `kept`. A file is written under another name and renamed, so several processes may share the folder. Where it cannot
     be written (a full disk), the answer is the same, and made anew next time.
     """
-    check_asked(asked, volumes)
+    check_target(target, volumes)
     volumes = {m: with_zero_background(v) for m, v in volumes.items()}
     if mode == "off" or (mode == "auto" and is_prepared(volumes)):
-        return untouched(volumes, asked, judged=mode != "off")
+        return untouched(volumes, target, judged=mode != "off")
     path = folder / f"{content_hash(volumes)}.npz"
     stored = _read(path)
     if stored is not None:
         with suppress(FileNotFoundError):  # another process may have removed it just now
             make_newest(path, folder.glob("*.npz"))
-        return asking(stored, asked)
-    result = aligned(volumes, asked)
+        return with_target(stored, target)
+    result = aligned(volumes, target)
     try:
         _write(path, result)
     except OSError as error:
@@ -52,7 +60,7 @@ def cached_common_space(
     else:
         make_newest(path, folder.glob("*.npz"))
     _remove_oldest(folder, kept)
-    return asking(result, asked)
+    return with_target(result, target)
 
 
 def content_hash(volumes: Mapping[str, Volume]) -> str:
@@ -66,10 +74,10 @@ def content_hash(volumes: Mapping[str, Volume]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _write(path: Path, result: RawResult) -> None:
+def _write(path: Path, result: CommonSpace) -> None:
     notes = {
         "names": list(result.volumes),
-        "asked": result.asked,
+        "asked": result.target,
         "seconds": result.seconds,
         "warnings": result.warnings,
         "left out": result.left_out,
@@ -84,7 +92,7 @@ def _write(path: Path, result: RawResult) -> None:
         np.savez(file, notes=json.dumps(notes), shape=np.array(result.grid.shape), **arrays)
 
 
-def _read(path: Path) -> RawResult | None:
+def _read(path: Path) -> CommonSpace | None:
     """None where there is no such file, or a damaged one."""
     if not path.exists():
         return None
@@ -96,7 +104,7 @@ def _read(path: Path) -> RawResult | None:
         return None
 
 
-def _result(stored: Mapping[str, NDArray[Any]]) -> RawResult:
+def _result(stored: Mapping[str, NDArray[Any]]) -> CommonSpace:
     notes = json.loads(str(stored["notes"]))
     names = notes["names"]
     grid = _grid(stored["shape"], stored["affine"])
@@ -106,7 +114,7 @@ def _result(stored: Mapping[str, NDArray[Any]]) -> RawResult:
         data = np.zeros(grid.shape, dtype=np.float32)
         data[brain] = stored[f"inside {name}"]
         volumes[name] = Volume(data, grid)
-    return RawResult(
+    return CommonSpace(
         volumes,
         brain,
         {name: stored[f"transform {name}"] for name in names},

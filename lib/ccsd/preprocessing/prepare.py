@@ -1,4 +1,4 @@
-"""The one preparation for training, validation, inference and scripts; its way back puts a mask on the asked grid.
+"""The one preparation for training, validation, inference and scripts; its way back puts a mask on the target grid.
 
 Order: axes to RAS, resampling to the task's spacing, crop to the brain's box, z-score inside the brain.
 """
@@ -23,13 +23,13 @@ SPACING_TOLERANCE = 0.01  # relative; closer spacings are not worth an interpola
 
 
 @dataclass(frozen=True)
-class Frame:
-    """How the network's frame lies in the asked grid.
+class SpatialFrame:
+    """How the network's frame lies in the target grid.
 
     Attributes:
-        grid: the asked grid.
-        orientation: (3, 2) nibabel axis codes from the asked axes to RAS.
-        canonical: shape in RAS order at the asked spacing; working: shape at the task's spacing.
+        grid: the target grid.
+        orientation: (3, 2) nibabel axis codes from the target axes to RAS.
+        canonical: shape in RAS order at the target spacing; working: shape at the task's spacing.
         box: the brain's box in the working grid, (start, stop) per axis.
     """
 
@@ -40,7 +40,7 @@ class Frame:
     box: Box
 
     def to_working(self, data: NDArray[np.generic]) -> Tensor:
-        """(D, H, W) on the asked grid -> (1, D', H', W') float in the working grid, not yet cropped."""
+        """(D, H, W) on the target grid -> (1, D', H', W') float in the working grid, not yet cropped."""
         turned = nib.orientations.apply_orientation(data, self.orientation)
         tensor = torch.from_numpy(np.ascontiguousarray(turned, dtype=np.float32))[None]
         return _resize(tensor, self.working)
@@ -50,8 +50,8 @@ class Frame:
         (a, b), (c, d), (e, f) = self.box
         return tensor[:, a:b, c:d, e:f]
 
-    def restore(self, probabilities: Tensor) -> Tensor:
-        """Probabilities (R, d, h, w) in the box -> (R, D, H, W) on the asked grid, 0 outside the box."""
+    def to_native(self, probabilities: Tensor) -> Tensor:
+        """Probabilities (R, d, h, w) in the box -> (R, D, H, W) on the target grid, 0 outside the box."""
         whole = probabilities.new_zeros((probabilities.shape[0], *self.working))
         self.crop(whole).copy_(probabilities)
         whole = _resize(whole, self.canonical)
@@ -62,7 +62,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class NetworkInput:
     """A study as the network takes it.
 
     Attributes:
@@ -73,10 +73,10 @@ class Prepared:
 
     volumes: Tensor
     present: Tensor
-    frame: Frame
+    frame: SpatialFrame
 
 
-def prepare(volumes: Mapping[str, Volume], modalities: Sequence[str], *, spacing: float) -> Prepared:
+def prepare(volumes: Mapping[str, Volume], modalities: Sequence[str], *, spacing: float) -> NetworkInput:
     """Volumes by modality, all on one grid -> the network's input.
 
     Args:
@@ -94,11 +94,11 @@ def prepare(volumes: Mapping[str, Volume], modalities: Sequence[str], *, spacing
     for slot, modality in enumerate(modalities):
         if modality in working:
             stacked[slot] = z_score(frame.crop(working[modality])[0])
-    return Prepared(stacked, present, frame)
+    return NetworkInput(stacked, present, frame)
 
 
-def prepare_label(label: NDArray[np.uint8], frame: Frame) -> Tensor:
-    """A label map on the asked grid -> (d, h, w) uint8 in the network's frame.
+def prepare_label(label: NDArray[np.uint8], frame: SpatialFrame) -> Tensor:
+    """A label map on the target grid -> (d, h, w) uint8 in the network's frame.
 
     Where it has to be resampled, each voxel takes the value with the largest interpolated share: nearest-neighbour
     sampling would shift labels by half a voxel at even ratios.
@@ -119,12 +119,14 @@ def z_score(volume: Tensor) -> Tensor:
     return scaled * brain
 
 
-def _whole_frame(grid: Grid, spacing: float) -> Frame:
+def _whole_frame(grid: Grid, spacing: float) -> SpatialFrame:
     orientation = nib.orientations.io_orientation(grid.affine)
-    order = np.argsort(orientation[:, 0])  # asked axis that becomes R, A, S
+    order = np.argsort(orientation[:, 0])  # target axis that becomes R, A, S
     canonical = [int(grid.shape[i]) for i in order]
     a, b, c = (_working_edge(n, mm, spacing) for n, mm in zip(canonical, grid.spacing[order], strict=True))
-    return Frame(grid, orientation, (canonical[0], canonical[1], canonical[2]), (a, b, c), ((0, a), (0, b), (0, c)))
+    return SpatialFrame(
+        grid, orientation, (canonical[0], canonical[1], canonical[2]), (a, b, c), ((0, a), (0, b), (0, c))
+    )
 
 
 def _working_edge(voxels: int, millimetres: float, spacing: float) -> int:

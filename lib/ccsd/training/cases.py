@@ -61,7 +61,7 @@ def load_case(
     """
     labelled = read_labelled(study, task, label=label, image=image)
     prepared = labelled.prepared
-    label_map = prepare_label(labelled.common.carry(labelled.reference), prepared.frame)
+    label_map = prepare_label(labelled.common.to_common(labelled.reference), prepared.frame)
     tumour = torch.nonzero(label_map)
     every = max(1, len(tumour) // 20000)
     return Case(

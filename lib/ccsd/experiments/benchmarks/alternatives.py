@@ -24,7 +24,7 @@ from ccsd.inference.feature_cache import FeatureCache, feature_cache
 from ccsd.inference.predict import WindowConfig, predict, quickest
 from ccsd.method.export import AnySubset
 from ccsd.method.network import CCSDNetwork
-from ccsd.preprocessing.prepare import Prepared, prepare
+from ccsd.preprocessing.prepare import NetworkInput, prepare
 from ccsd.studies.study import Study
 
 EDGE = 128  # voxels of the window that networks are compared on
@@ -80,7 +80,7 @@ def of_files(study: Study) -> Iterator[Alternative]:
     yield Alternative("prepare", "no resampling at 1 mm", "resampling to the same grid", (usual, resampled))
 
 
-def of_studies(network: CCSDNetwork, prepared: Prepared) -> Iterator[Alternative]:
+def of_studies(network: CCSDNetwork, prepared: NetworkInput) -> Iterator[Alternative]:
     """A whole study: windows, the brain's box, features that are kept."""
     subset = (1 << network.n) - 1
     pair = subset & 0b0110 or 1

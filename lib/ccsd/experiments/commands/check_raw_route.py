@@ -27,7 +27,7 @@ from ccsd.models import checkpoint
 from ccsd.models.served import SHIPPED
 from ccsd.pictures.overlay import overlay
 from ccsd.preprocessing.brain import extract_brain
-from ccsd.preprocessing.common_space import RawResult, asking, to_common_space
+from ccsd.preprocessing.common_space import CommonSpace, to_common_space, with_target
 from ccsd.preprocessing.prepare import prepare
 from ccsd.preprocessing.register import Matrix, register_rigid, resample
 from ccsd.studies.labels import read_label
@@ -42,7 +42,7 @@ def main() -> None:
         raise InputError(f"study {twin.id} has no label, expected one beside its images (--twin)")
     model = checkpoint.load(arguments.model, task=BRATS)
     scanned, prepared = read_sources(raw.sources), read_sources(twin.sources)
-    common = to_common_space(scanned, asked=next(iter(scanned)))
+    common = to_common_space(scanned, target=next(iter(scanned)))
     print(f"raw route: {common.grid.describe()}, seconds {common.seconds}, warnings {common.warnings}\n")
     brains = {m: Volume(extract_brain(v).astype(np.float32), v.grid) for m, v in scanned.items()}
     stripped = {
@@ -58,7 +58,7 @@ def main() -> None:
 
 def _masks(
     out: Path | None,
-    common: RawResult,
+    common: CommonSpace,
     scanned: dict[str, Volume],
     ours: torch.Tensor,
     theirs: torch.Tensor,
@@ -69,11 +69,11 @@ def _masks(
     print("| asked | mask | " + " | ".join(f"{g} Dice, HD95 mm" for g in BRATS.regions) + " |\n|---|---|---|---|---|")
     for name, volume in scanned.items():
         on_twin = {"twin": Volume(label.astype(np.float32), twin)}
-        as_twin = RawResult(on_twin, label > 0, {name: onto[name]}, common.grids, name, {}, [])
-        reference = as_twin.restore_label(label)
+        as_twin = CommonSpace(on_twin, label > 0, {name: onto[name]}, common.grids, name, {}, [])
+        reference = as_twin.label_to_native(label)
         masks = {
-            "raw route": asking(common, name).restore(ours),
-            "network on the twin, carried": as_twin.restore(theirs),
+            "raw route": with_target(common, name).to_native(ours),
+            "network on the twin, carried": as_twin.to_native(theirs),
         }
         for route, probabilities in masks.items():
             mask = label_map(probabilities, BRATS)[0].numpy()
@@ -90,7 +90,7 @@ def _scores(mask: NDArray[np.uint8], reference: NDArray[np.uint8], grid: Grid) -
     return " | ".join(f"{d:.3f}, {h:.1f}" for d, h in zip(dice(found, truth), distances, strict=True))
 
 
-def _alignment(common: RawResult, onto: dict[str, Matrix], prepared: dict[str, Volume]) -> None:
+def _alignment(common: CommonSpace, onto: dict[str, Matrix], prepared: dict[str, Volume]) -> None:
     """Between series: how far the raw route puts a point of the brain from where the twin puts it."""
     twin = next(iter(prepared.values())).grid
     brain = ndimage.binary_fill_holes(np.any([v.data != 0 for v in prepared.values()], axis=0))
@@ -103,11 +103,13 @@ def _alignment(common: RawResult, onto: dict[str, Matrix], prepared: dict[str, V
         print(f"| {a} to {b} | {apart.mean():.2f} | {apart.max():.2f} |")
 
 
-def _brains(brains: dict[str, Volume], onto: dict[str, Matrix], common: RawResult, prepared: dict[str, Volume]) -> None:
+def _brains(
+    brains: dict[str, Volume], onto: dict[str, Matrix], common: CommonSpace, prepared: dict[str, Volume]
+) -> None:
     """The brain found on each series alone, and that of the raw route, against the twin's on its grid."""
     twin = next(iter(prepared.values())).grid
     brain = ndimage.binary_fill_holes(np.any([v.data != 0 for v in prepared.values()], axis=0))
-    route = {"raw route": np.linalg.inv(common.transforms[common.asked]) @ onto[common.asked]}
+    route = {"raw route": np.linalg.inv(common.transforms[common.target]) @ onto[common.target]}
     print("\n| brain | Dice | mean distance of the surfaces mm | mL |\n|---|---|---|---|")
     for name, matrix in {**onto, **route}.items():
         found = resample(brains[name], twin, matrix) > 0.5
@@ -121,7 +123,7 @@ def _brains(brains: dict[str, Volume], onto: dict[str, Matrix], common: RawResul
 def _probabilities(model: checkpoint.Checkpoint, volumes: dict[str, Volume]) -> torch.Tensor:
     """Region probabilities (R, d, h, w) on the volumes' grid."""
     prepared = prepare(volumes, BRATS.modalities, spacing=BRATS.spacing)
-    return prepared.frame.restore(region_probabilities(model, prepared, Options(device=torch.device("cpu"))))
+    return prepared.frame.to_native(region_probabilities(model, prepared, Options(device=torch.device("cpu"))))
 
 
 def _one(folder: Path) -> Study:

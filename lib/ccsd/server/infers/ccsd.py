@@ -11,7 +11,7 @@ from ccsd.common.clock import Clock
 from ccsd.common.devices import device_names
 from ccsd.imaging import filenames
 from ccsd.imaging.volumes import temporary_image
-from ccsd.inference.label_map import SPECKS
+from ccsd.inference.label_map import MIN_COMPONENT_FRACTION
 from ccsd.inference.mask_file import EXTENSIONS, write_mask
 from ccsd.inference.pipeline import Segmentation, Segmenter, find_study
 from ccsd.inference.predict import WindowConfig
@@ -36,7 +36,7 @@ class CCSDInferTask(InferTask):
             "preprocess": list(MODES),
             "window": window.edge,
             "overlap": window.overlap,
-            "specks": SPECKS,
+            "specks": MIN_COMPONENT_FRACTION,
         }
         named = ", ".join(model.task.modalities)
         description = f"Segmentation ({model.task.name}) from any subset of {named} (CCSD)"

@@ -10,7 +10,7 @@ from typing import Any
 
 from ccsd.common.devices import read_device
 from ccsd.common.errors import InputError
-from ccsd.inference.label_map import SPECKS
+from ccsd.inference.label_map import MIN_COMPONENT_FRACTION
 from ccsd.inference.mask_file import EXTENSIONS
 from ccsd.inference.pipeline import Options
 from ccsd.inference.predict import WindowConfig
@@ -25,7 +25,7 @@ class InferRequest:
     Attributes:
         options: of the segmentation.
         relabel: label value -> value to write instead (the request's `enhancing_value`: BraTS 2018 to 2021 wrote 4).
-        extension: of the mask file (None: that of the asked image); compress: whether a .nrrd is compressed.
+        extension: of the mask file (None: that of the target image); compress: whether a .nrrd is compressed.
     """
 
     options: Options
@@ -38,7 +38,7 @@ def read_request(request: Mapping[str, Any], task: Task) -> InferRequest:
     """Raises InputError naming the parameter, what was found and what was expected."""
     usual = WindowConfig()
     edge = _number(request, "window", usual.edge or 0)
-    specks = _number(request, "specks", SPECKS)
+    specks = _number(request, "specks", MIN_COMPONENT_FRACTION)
     if not 0 <= specks <= 1:
         raise InputError(f"specks is {specks}, expected 0 to 1")
     extension = request.get("result_extension") or None
