@@ -182,7 +182,7 @@ def test_only_a_dicom_series_has_a_dicom_segmentation(phantom: Phantom, tmp_path
     try:
         refused = server.infer("case_t1", output="dicom_seg")
         assert refused.status_code == 400
-        assert "image t1 is no DICOM series" in refused.json()["detail"]
+        assert "case_t1.nii.gz is no DICOM series" in refused.json()["detail"]
         series = str(pydicom.dcmread(files[0]).SeriesInstanceUID)
         answer = server.infer(series, output="dicom_seg")  # of a folder
         assert answer.status_code == 200, answer.text

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ccsd.imaging.grid import Grid
 from ccsd.method.task import BRATS
-from ccsd.studies.labels import Drawn, read_drawn
+from ccsd.studies.labels import Annotation, read_annotation
 
 AFFINE = np.array([[-1.0, 0, 0, 90], [0, -1.2, 0, 126], [0, 0, 2.0, -72], [0, 0, 0, 1]])  # LPS, as BraTS has it
 GRID = Grid((12, 14, 10), AFFINE)
@@ -89,9 +89,9 @@ def info(*named: tuple[str, int]) -> list[dict[str, Any]]:
     return [{"name": name, "idx": idx} for name, idx in named]
 
 
-def read(path: Path, said: Sequence[dict[str, Any]] = (), image: Grid = GRID) -> Drawn:
+def read(path: Path, said: Sequence[dict[str, Any]] = (), image: Grid = GRID) -> Annotation:
     """As the server reads a label that is saved."""
-    return read_drawn(
+    return read_annotation(
         path,
         known=len(BRATS.labels),
         aliases=BRATS.aliases,

@@ -90,7 +90,7 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_tar_of_too_many_bytes_is_refused_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    monkeypatch.setattr(archives, "MOST_BYTES", 1000)
+    monkeypatch.setattr(archives, "MAX_BYTES", 1000)
     archive = tarred(tmp_path / "s.tar", {"a": b"\0" * 600, "b": b"\0" * 600, "c": b"\0" * 600}, mode)
     assert "expected at most" in refused(archive, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
@@ -104,7 +104,7 @@ def test_a_tar_that_declares_gigabytes_is_refused_from_its_header(tmp_path: Path
 
 
 def test_a_tar_with_a_large_note_is_refused_without_reading_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MOST_NOTE", 1000)
+    monkeypatch.setattr(archives, "MAX_NOTE_BYTES", 1000)
     archive = tarred(tmp_path / "s.tar", {"x" * 3000: b""}, "w", form=tarfile.GNU_FORMAT)
     assert "expected at most 1000" in refused(archive, tmp_path / "out")
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import pytest
 
 from ccsd.imaging.tags import Tags
-from ccsd.studies.tags import guess_tags
-from ccsd.studies.words import guess_words
+from ccsd.studies.tags import evidence_from_tags
+from ccsd.studies.words import evidence_from_words
 
 BEFORE = """
     T1 S/ CONTRASTE | T1 造影前 | T1 KM- | T1 gado (-) | T1 non-enhanced | T1 ohne KM | T1 sans injection | T1
@@ -74,19 +74,19 @@ def texts(listed: str) -> list[str]:
 
 @pytest.mark.parametrize("text", texts(BEFORE))
 def test_without_and_before_are_understood_in_names_and_descriptions(text: str) -> None:
-    assert guess_words(text).modality == "t1"
-    assert guess_words(text.replace(" ", "_")).modality == "t1"
-    assert guess_tags(Tags(description=text)).modality == "t1"
+    assert evidence_from_words(text).modality == "t1"
+    assert evidence_from_words(text.replace(" ", "_")).modality == "t1"
+    assert evidence_from_tags(Tags(description=text)).modality == "t1"
 
 
 @pytest.mark.parametrize("text", texts(AFTER))
 def test_with_and_after_are_understood_in_names_and_descriptions(text: str) -> None:
-    assert guess_words(text).modality == "t1ce"
-    assert guess_words(text.replace(" ", "_")).modality == "t1ce"
-    assert guess_tags(Tags(description=text)).modality == "t1ce"
+    assert evidence_from_words(text).modality == "t1ce"
+    assert evidence_from_words(text.replace(" ", "_")).modality == "t1ce"
+    assert evidence_from_tags(Tags(description=text)).modality == "t1ce"
 
 
 @pytest.mark.parametrize("text", texts(UNSAID))
 def test_an_agent_behind_a_word_that_is_not_understood_is_unknown(text: str) -> None:
-    assert guess_words(text).unsure
-    assert guess_words(text).modality is None
+    assert evidence_from_words(text).unsure
+    assert evidence_from_words(text).modality is None

@@ -19,7 +19,7 @@ def packed(path: Path, members: dict[str, bytes]) -> Path:
 def test_an_archive_that_says_it_is_too_large_is_refused_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "MOST_BYTES", 1000)
+    monkeypatch.setattr(archives, "MAX_BYTES", 1000)
     archive = packed(tmp_path / "study.zip", {"a": b"\0" * 600, "b": b"\0" * 600})
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match=r"study.zip holds 2 files of .* GiB, expected at most"):

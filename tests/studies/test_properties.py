@@ -21,14 +21,14 @@ from ccsd.imaging.sources import Source
 from ccsd.imaging.tags import Tags
 from ccsd.imaging.volumes import read_grid, read_stack_grid, read_volume
 from ccsd.studies.candidates import Candidate
-from ccsd.studies.choice import choose, name_sources, told
+from ccsd.studies.choice import choose, name_sources, settle
+from ccsd.studies.evidence import BRAIN
 from ccsd.studies.grouping import bundle
-from ccsd.studies.guess import BRAIN
 from ccsd.studies.sidecar import read_sidecar
 from ccsd.studies.study import Study, study_of, survey
-from ccsd.studies.tags import check_name, guess_tags
+from ccsd.studies.tags import check_name, evidence_from_tags
 from ccsd.studies.vocabulary import REFUSALS
-from ccsd.studies.words import case_part, guess_words, protocol_part
+from ccsd.studies.words import case_part, evidence_from_words, protocol_part
 
 ON_DISK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 QUICK = settings(max_examples=80, deadline=None)
@@ -68,7 +68,7 @@ def candidate(number: int, tags: Tags, grid: Grid) -> Candidate:
     """As `of_series` makes it."""
     protocol = f"{protocol_part(tags.description)} {tags.acquisition} {tags.echo_time or 0:.0f}"
     source = Source(Path(f"{number}.dcm"), series=(Path(f"{number}.dcm"),), uid=f"1.{number}", title=f"series {number}")
-    return Candidate(source, guess_tags(tags), protocol=protocol, tags=tags, grid=grid)
+    return Candidate(source, evidence_from_tags(tags), protocol=protocol, tags=tags, grid=grid)
 
 
 SERIES = st.lists(st.tuples(TAGS, GRIDS), max_size=6).map(lambda made: [candidate(i, *m) for i, m in enumerate(made)])
@@ -77,8 +77,8 @@ SERIES = st.lists(st.tuples(TAGS, GRIDS), max_size=6).map(lambda made: [candidat
 @QUICK
 @given(TAGS, TEXTS)
 def test_any_tags_are_read_without_failing(tags: Tags, name: str) -> None:
-    assert guess_tags(tags).modality in (None, *BRAIN)
-    assert check_name(tags, guess_words(name)).modality in (None, *BRAIN)
+    assert evidence_from_tags(tags).modality in (None, *BRAIN)
+    assert check_name(tags, evidence_from_words(name)).modality in (None, *BRAIN)
     assert tags.times().endswith(" ms")
 
 
@@ -97,14 +97,14 @@ FIELDS += ["RepetitionTime", "EchoTime", "InversionTime", "FlipAngle", "Contrast
 def test_any_sidecar_is_a_hint_or_nothing(tmp_path: Path, content: dict[str, object]) -> None:
     (tmp_path / "x.json").write_text(json.dumps(content))
     tags = read_sidecar(tmp_path / "x.json")
-    assert tags is None or guess_tags(tags).modality in (None, *BRAIN)
+    assert tags is None or evidence_from_tags(tags).modality in (None, *BRAIN)
 
 
 @QUICK
 @given(TEXTS, st.sampled_from([word for words in REFUSALS.values() for word in sorted(words)]))
 def test_a_word_that_refuses_is_never_outvoted(text: str, word: str) -> None:
-    if guess_words(word).refused:
-        assert guess_words(f"{text} {word}").modality is None or word in ("pd", "pdw")
+    if evidence_from_words(word).refused:
+        assert evidence_from_words(f"{text} {word}").modality is None or word in ("pd", "pdw")
 
 
 @QUICK
@@ -117,21 +117,21 @@ def test_a_case_is_the_beginning_of_its_name(stem: str) -> None:
 
 
 def decided(candidates: Sequence[Candidate]) -> dict[str, str | None]:
-    return {c.name: c.guess.modality for c in candidates}
+    return {c.name: c.evidence.modality for c in candidates}
 
 
 @QUICK
 @given(SERIES, st.randoms(use_true_random=False))
 def test_what_an_image_is_does_not_depend_on_the_order_of_the_images(series: list[Candidate], random) -> None:  # type: ignore[no-untyped-def]
     shuffled = random.sample(series, len(series))
-    assert decided(told(shuffled)) == decided(told(series))
+    assert decided(settle(shuffled)) == decided(settle(series))
 
 
 @QUICK
 @given(SERIES)
 def test_looking_at_all_images_a_second_time_changes_nothing(series: list[Candidate]) -> None:
-    once = told(series)
-    assert decided(told(once)) == decided(once)
+    once = settle(series)
+    assert decided(settle(once)) == decided(once)
 
 
 def outcome(function: Callable[[], dict[str, str]]) -> dict[str, str] | str:

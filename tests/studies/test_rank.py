@@ -10,13 +10,13 @@ from ccsd.imaging.grid import Grid
 from ccsd.imaging.sources import Source
 from ccsd.imaging.tags import Tags
 from ccsd.studies.candidates import Candidate
-from ccsd.studies.guess import Guess
+from ccsd.studies.evidence import Evidence
 from ccsd.studies.rank import best
 
 
 def candidate(name: str, spacing: tuple[float, float, float], shape: tuple[int, int, int], **tags: object) -> Candidate:
     grid = Grid(shape, np.diag([*spacing, 1.0]))
-    return Candidate(Source(Path(name)), Guess("t2"), tags=Tags(**tags) if tags else None, grid=grid)  # type: ignore[arg-type]  # keywords of Tags
+    return Candidate(Source(Path(name)), Evidence("t2"), tags=Tags(**tags) if tags else None, grid=grid)  # type: ignore[arg-type]  # keywords of Tags
 
 
 FINE = candidate("fine", (1, 1, 1), (180, 220, 170))
@@ -37,7 +37,7 @@ COARSE = candidate("coarse", (1, 1, 6), (256, 256, 26))
         (AXIAL, COARSE, "its voxels are smaller"),
         (replace(COARSE, strict=True), FINE, "its name is strict"),
         (AXIAL, replace(FINE, tags=Tags(image_type=("DERIVED", "PRIMARY"))), "it is original, not derived"),
-        (AXIAL, replace(AXIAL, guess=Guess("t2", contrast=True)), "it is before contrast agent"),
+        (AXIAL, replace(AXIAL, evidence=Evidence("t2", contrast=True)), "it is before contrast agent"),
         (replace(AXIAL, tags=Tags(acquired=10.0)), replace(AXIAL, tags=Tags(acquired=20.0)), "it was acquired earlier"),
     ],
 )

@@ -9,9 +9,9 @@ import pytest
 from ccsd.imaging.sources import Source
 from ccsd.imaging.tags import Tags
 from ccsd.studies.candidates import Candidate
-from ccsd.studies.choice import told
+from ccsd.studies.choice import settle
 from ccsd.studies.study import survey
-from ccsd.studies.tags import guess_tags
+from ccsd.studies.tags import evidence_from_tags
 from ccsd.studies.words import protocol_part
 from tests.studies.foreign_names import FOREIGN
 from tests.studies.real_names import NAMES
@@ -48,8 +48,8 @@ def answers_to_tags() -> list[tuple[str, str, str]]:
     rows = []
     for study, series in STUDIES.items():
         candidates = [candidate(number, Tags(**values)) for number, (_, values) in enumerate(series)]
-        for (right, values), settled in zip(series, told(candidates), strict=True):
-            answer = settled.guess.modality or ("no" if settled.guess.refused else "?")
+        for (right, values), settled in zip(series, settle(candidates), strict=True):
+            answer = settled.evidence.modality or ("no" if settled.evidence.refused else "?")
             rows.append((f"{study}: {values['description']}", right, answer))
     return rows
 
@@ -58,15 +58,15 @@ def answers_to_descriptions() -> list[tuple[str, str, str]]:
     """(description, right answer, answer) of series that are known by their description alone."""
     rows = []
     for description, right in FOREIGN:
-        (settled,) = told([candidate(0, Tags(description=description))])
-        rows.append((description, right, settled.guess.modality or ("no" if settled.guess.refused else "?")))
+        (settled,) = settle([candidate(0, Tags(description=description))])
+        rows.append((description, right, settled.evidence.modality or ("no" if settled.evidence.refused else "?")))
     return rows
 
 
 def candidate(number: int, tags: Tags) -> Candidate:
     protocol = f"{protocol_part(tags.description)} {tags.echo_time}"
     return Candidate(
-        Source(Path(f"{number}.dcm"), title=f"series {number}"), guess_tags(tags), protocol=protocol, tags=tags
+        Source(Path(f"{number}.dcm"), title=f"series {number}"), evidence_from_tags(tags), protocol=protocol, tags=tags
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccsd.studies.words import case_part, contrast_in, guess_words, speaks_of_contrast
+from ccsd.studies.words import case_part, contrast_in, evidence_from_words, speaks_of_contrast
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ from ccsd.studies.words import case_part, contrast_in, guess_words, speaks_of_co
     ],
 )
 def test_sequence_and_contrast_agent_are_read_together(text: str, sequence: str, contrast: bool | None) -> None:
-    guess = guess_words(text)
-    assert (guess.sequence, guess.contrast, guess.refused, guess.unsure) == (sequence, contrast, None, None)
+    evidence = evidence_from_words(text)
+    assert (evidence.sequence, evidence.contrast, evidence.refused, evidence.unsure) == (sequence, contrast, None, None)
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def test_sequence_and_contrast_agent_are_read_together(text: str, sequence: str,
     ["T1 T2", "T1-C", "T1 pre post", "T1 W/WO", "PD T2 TSE", "t2_tirm_tra", "T1 IR IV", "T1 - C", "T1 -GAD", "T1 ax C"],
 )
 def test_what_can_be_read_two_ways_is_said_to_be_unsure(text: str) -> None:
-    guess = guess_words(text)
-    assert guess.unsure
-    assert guess.modality is None
+    evidence = evidence_from_words(text)
+    assert evidence.unsure
+    assert evidence.modality is None
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_what_can_be_read_two_ways_is_said_to_be_unsure(text: str) -> None:
     ],
 )
 def test_what_is_no_image_to_segment_from_is_refused_with_the_word(text: str, reason: str) -> None:
-    assert reason in (guess_words(text).refused or "")
+    assert reason in (evidence_from_words(text).refused or "")
 
 
 def test_of_perfusions_only_those_with_a_bolus_date_the_injection() -> None:
-    assert guess_words("ep2d_perf_dsc").bolus
-    assert not guess_words("pcASL perfusion 3D").bolus
-    assert not guess_words("ep2d_diff").bolus
+    assert evidence_from_words("ep2d_perf_dsc").bolus
+    assert not evidence_from_words("pcASL perfusion 3D").bolus
+    assert not evidence_from_words("ep2d_diff").bolus
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ WORDS = ["t1", "t2", "flair", "post", "gad", "pre", "ax", "sag", "se", "tse", "f
     st.sampled_from([" ", "_", "-", " - ", "  "]),
 )
 def test_case_and_separators_do_not_change_what_a_name_says(words: list[str], separator: str) -> None:
-    plain = guess_words(" ".join(words))
+    plain = evidence_from_words(" ".join(words))
     for text in (separator.join(words), separator.join(words).upper()):
-        guess = guess_words(text)
-        assert (guess.sequence, guess.contrast, bool(guess.refused)) == (
+        evidence = evidence_from_words(text)
+        assert (evidence.sequence, evidence.contrast, bool(evidence.refused)) == (
             plain.sequence,
             plain.contrast,
             bool(plain.refused),
@@ -112,4 +112,4 @@ def test_case_and_separators_do_not_change_what_a_name_says(words: list[str], se
 
 @given(st.text(max_size=80))
 def test_any_text_is_read_without_failing(text: str) -> None:
-    assert guess_words(text).modality in (None, "t1", "t1ce", "t2", "flair")
+    assert evidence_from_words(text).modality in (None, "t1", "t1ce", "t2", "flair")

@@ -15,7 +15,7 @@ from ccsd.imaging import filenames
 from ccsd.imaging.sources import LeftOut, Source
 from ccsd.imaging.volumes import read_source
 from ccsd.pictures.sheet import Row, contact_sheet
-from ccsd.studies.guess import BRAIN
+from ccsd.studies.evidence import BRAIN
 from ccsd.studies.study import Study, survey
 
 EXAMPLES = """examples:

@@ -6,6 +6,7 @@ being written.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -95,6 +96,12 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_json(path: Path, content: object) -> None:
+    """As JSON for people too, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1))
 
 
 def flush(path: Path) -> None:

@@ -25,7 +25,7 @@ from ccsd.method.network import CCSDNetwork
 from ccsd.method.task import Task
 from ccsd.preprocessing.common_space import CommonSpace
 from ccsd.preprocessing.prepare import NetworkInput
-from ccsd.studies.labels import label_grid, read_drawn
+from ccsd.studies.labels import label_grid, read_annotation
 from ccsd.studies.study import Study, read_asked
 
 
@@ -85,7 +85,7 @@ def read_labelled(study: Study, task: Task, *, label: Path | None = None, image:
     if image is None:
         target = _drawn_on(label_grid(label), volumes) or target
     region = task.region_of(label.name)
-    reference = read_drawn(
+    reference = read_annotation(
         label,
         known=len(task.labels),
         aliases=task.aliases,

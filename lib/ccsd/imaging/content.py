@@ -92,7 +92,7 @@ def is_as_named(path: Path) -> bool:
         return False
 
 
-def told(path: Path) -> str:
+def kind_in_words(path: Path) -> str:
     """What a file holds, as a clause for the user: `notes.txt holds text`."""
     try:
         head = head_of(path)

@@ -23,8 +23,8 @@ from ccsd.imaging.grid import Grid, Volume, checked_affine, checked_shape
 
 SPACING_TOLERANCE = 0.05  # relative; steps between slices may differ by this much
 ORIENTATION_TOLERANCE = 1e-3  # of direction cosines, about 0.06 degrees
-MOST_ADJACENT = 2  # missing slices beside each other that are filled
-MOST_FILLED = 0.1  # of the slices of a volume; one may always be
+MAX_MISSING_TOGETHER = 2  # missing slices beside each other that are filled
+MAX_FILLED_SHARE = 0.1  # of the slices of a volume; one may always be
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -160,7 +160,7 @@ def _slots(slices: Sequence[Slice], name: str) -> tuple[tuple[int, ...], float]:
     steps = np.maximum(np.rint(gaps / usual), 1)
     missing = int(steps.sum()) - len(gaps)
     uneven = np.abs(gaps - steps * usual).max() > usual * SPACING_TOLERANCE
-    if uneven or steps.max() > MOST_ADJACENT + 1 or missing > max(1, MOST_FILLED * len(slices)):
+    if uneven or steps.max() > MAX_MISSING_TOGETHER + 1 or missing > max(1, MAX_FILLED_SHARE * len(slices)):
         guess = f", about {missing} slices are missing" if missing else ""
         found = f"{gaps.min():.2f} to {gaps.max():.2f} mm apart{guess}"
         raise InputError(f"{name} has slices {found}, expected equal steps")

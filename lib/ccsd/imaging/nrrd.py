@@ -179,12 +179,12 @@ def write_nrrd(
     grid: Grid,
     *,
     compress: bool = False,
-    made: Mapping[str, str] = MappingProxyType({}),
+    provenance: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write (D, H, W) as NRRD in LPS, as ITK does. Raises OSError where there is no room.
 
     Args:
-        made: how `data` came about, kept as keys and values (`ccsd model:=...`).
+        provenance: how `data` came about, kept as keys and values (`ccsd model:=...`).
     """
     to_lps = np.array([-1.0, -1.0, 1.0])
     header = {
@@ -193,6 +193,6 @@ def write_nrrd(
         "space origin": grid.affine[:3, 3] * to_lps,
         "kinds": ["domain"] * 3,
         "encoding": "gzip" if compress else "raw",
-        **{f"ccsd {name}": value for name, value in made.items()},
+        **{f"ccsd {name}": value for name, value in provenance.items()},
     }
     nrrd.write(str(path), np.ascontiguousarray(data), header, index_order="F")

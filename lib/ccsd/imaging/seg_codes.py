@@ -38,7 +38,7 @@ BRAIN_TUMOUR: Mapping[int, Meaning] = {
     ENHANCING: Meaning(NEOPLASM, COLOURS[ENHANCING], ENHANCES, BRAIN),
 }
 # What tells a label value in other people's files. Not NEOPLASM: it may be the whole tumour.
-TELLING: Mapping[Code, int] = {
+VALUE_OF_CODE: Mapping[Code, int] = {
     NECROSIS: NECROTIC,
     DOES_NOT_ENHANCE: NECROTIC,
     EDEMA: OEDEMA,
@@ -57,5 +57,5 @@ def value_of(codes: Iterable[Code], task: Task) -> int | None:
     """The label value that a segment's type and modifiers tell; None if they do not tell one."""
     if task.labels != BRATS.labels:
         return None
-    told = {TELLING[code] for code in codes if code in TELLING}
+    told = {VALUE_OF_CODE[code] for code in codes if code in VALUE_OF_CODE}
     return told.pop() if len(told) == 1 else None

@@ -140,21 +140,21 @@ def write_volume(
     grid: Grid,
     *,
     like: Path | None = None,
-    made: Mapping[str, str] = MappingProxyType({}),
+    provenance: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write NIfTI to a temporary name in the same folder, then rename: never a half-written `path`.
 
     Args:
         like: image on the same grid. Where the parts of a NIfTI header that say where voxels are differ, or say
             nothing, readers differ in what they take: with the same parts, each puts `data` where it puts the image.
-        made: how `data` came about, `model` and `modalities` among it: kept as a comment (an extension of code 6, JSON)
-            and in short in `descrip`; readers that know neither pass them over.
+        provenance: how `data` came about, `model` and `modalities` among it: kept as a comment (an extension of
+            code 6, JSON) and in short in `descrip`; readers that know neither pass them over.
     """
     image = nib.nifti1.Nifti1Image(data, grid.affine)
     image.header.set_xyzt_units("mm")
-    if made:
-        image.header["descrip"] = f"{made['model']} from {made['modalities']}".encode()[:79]
-        image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", json.dumps(dict(made)).encode()))
+    if provenance:
+        image.header["descrip"] = f"{provenance['model']} from {provenance['modalities']}".encode()[:79]
+        image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", json.dumps(dict(provenance)).encode()))
     if like is not None:
         # without an affine of its own nibabel leaves the fields of a header as they are
         placed = placed_header(image.header, like)

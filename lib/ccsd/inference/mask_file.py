@@ -40,9 +40,9 @@ def write_mask(
     like = target.path if target.series is None and target.path.is_file() else None
     if path.suffix == ".nrrd":
         placed = shown_grid(like, found.grid) if like else found.grid
-        write_nrrd(path, label, placed, compress=compress, made=made)
+        write_nrrd(path, label, placed, compress=compress, provenance=made)
     else:
-        write_volume(path, label, found.grid, like=like, made=made)
+        write_volume(path, label, found.grid, like=like, provenance=made)
 
 
 def _write_seg(path: Path, found: Segmentation, relabel: Mapping[int, int]) -> None:

@@ -20,14 +20,14 @@ from typing import IO, Any
 from ccsd.common.errors import InputError, first_line, is_full
 from ccsd.common.files import scratch
 from ccsd.imaging import content
-from ccsd.imaging.content import head_of, told
+from ccsd.imaging.content import head_of, kind_in_words
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 OTHERS = (".7z", ".rar")  # told from images, so that a sentence names them
 ARCHIVES = (".zip", *TARS, *OTHERS)
-MOST_FILES = 20_000
-MOST_BYTES = 8 * 2**30  # unpacked
-MOST_NOTE = 2**20  # bytes of a note on a file in a tar archive: long names, dates
+MAX_FILES = 20_000
+MAX_BYTES = 8 * 2**30  # unpacked
+MAX_NOTE_BYTES = 2**20  # bytes of a note on a file in a tar archive: long names, dates
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -113,10 +113,10 @@ def _check_size(archive: Path, found: Iterable[Member]) -> None:
     size = count = 0
     for member in found:
         count, size = count + 1, size + member.size
-        if count > MOST_FILES or size > MOST_BYTES:
+        if count > MAX_FILES or size > MAX_BYTES:
             raise InputError(
-                f"{archive.name} holds {count} files of {size / 2**30:.1f} GiB, expected at most {MOST_FILES} files "
-                f"of {MOST_BYTES / 2**30:.0f} GiB"
+                f"{archive.name} holds {count} files of {size / 2**30:.1f} GiB, expected at most {MAX_FILES} files "
+                f"of {MAX_BYTES / 2**30:.0f} GiB"
             )
     if not count:
         raise InputError(f"{archive.name} holds no files, expected the images of a study")
@@ -136,7 +136,7 @@ def members(archive: Path) -> Iterator[Iterator[Member]]:
         with content.unpacked(archive) as stream, tarfile.open(fileobj=stream, mode="r:*", tarinfo=_Info) as tar:
             yield _usable(archive, _in_tar(archive, tar))
     else:
-        raise InputError(f"{told(archive)}, expected a zip or tar archive")
+        raise InputError(f"{kind_in_words(archive)}, expected a zip or tar archive")
 
 
 class _Info(tarfile.TarInfo):
@@ -145,8 +145,8 @@ class _Info(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Any:
         info = super().frombuf(buf, encoding, errors)
-        if info.type in _NOTES and info.size > MOST_NOTE:
-            raise InputError(f"a note in the tar archive has {info.size} bytes, expected at most {MOST_NOTE}")
+        if info.type in _NOTES and info.size > MAX_NOTE_BYTES:
+            raise InputError(f"a note in the tar archive has {info.size} bytes, expected at most {MAX_NOTE_BYTES}")
         return info
 
 

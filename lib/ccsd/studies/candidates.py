@@ -17,11 +17,11 @@ from ccsd.imaging.sources import Source
 from ccsd.imaging.tags import Tags
 from ccsd.imaging.volumes import read_stack_grid
 from ccsd.studies import names
-from ccsd.studies.guess import BRAIN, Guess, combine, of_modality
+from ccsd.studies.evidence import BRAIN, Evidence, combine, of_modality
 from ccsd.studies.names import ImageName
 from ccsd.studies.sidecar import read_sidecar
-from ccsd.studies.tags import check_name, guess_tags
-from ccsd.studies.words import guess_words, protocol_part
+from ccsd.studies.tags import check_name, evidence_from_tags
+from ccsd.studies.words import evidence_from_words, protocol_part
 
 MIN_SLICES = 5  # along every axis; fewer is a localiser, a slab or a picture
 NOTHING_SAID = "neither its name nor what is known of it says which modality it is"
@@ -40,10 +40,10 @@ class Candidate:
     """
 
     source: Source
-    guess: Guess
+    evidence: Evidence
     strict: bool = False
     variant: str = ""
-    named: Guess | None = None
+    named: Evidence | None = None
     protocol: str = ""
     tags: Tags | None = None
     grid: Grid | None = None
@@ -72,41 +72,45 @@ def of_file(path: Path, name: ImageName, modalities: Sequence[str], *, channels:
     """
     tags = _sidecar(path) if knows_brains(modalities) else None
     if name.refused or name.doubt:
-        return [Candidate(Source(path), Guess(refused=name.refused, unsure=name.doubt), strict=True)]
+        return [Candidate(Source(path), Evidence(refused=name.refused, unsure=name.doubt), strict=True)]
     if name.modality:
         named = of_modality(name.modality, name.rule)
-        guess = check_name(tags, named) if tags else named
-        return [Candidate(Source(path), guess, True, name.entities, named, tags=tags)]
+        evidence = check_name(tags, named) if tags else named
+        return [Candidate(Source(path), evidence, True, name.entities, named, tags=tags)]
     try:
         grid, count = read_stack_grid(path)
     except InputError as error:
-        return [Candidate(Source(path), Guess(refused=clause(error, path.name)))]
+        return [Candidate(Source(path), Evidence(refused=clause(error, path.name)))]
     if name.stack or (count > 1 and count == len(channels)):
         return _channels(path, name, name.stack or tuple(channels), grid, count)
     if count > 1:
         return [Candidate(Source(path), _unordered(count, modalities))]
     if min(grid.shape) < MIN_SLICES:
-        return [Candidate(Source(path), Guess(refused=f"only {min(grid.shape)} slices"), grid=grid)]
+        return [Candidate(Source(path), Evidence(refused=f"only {min(grid.shape)} slices"), grid=grid)]
     stem = name.case
-    told = [guess_tags(tags)] if tags else []
-    guess = combine([*told, guess_words(stem)]) if knows_brains(modalities) else Guess(unsure=NOTHING_SAID)
-    return [Candidate(Source(path), guess, protocol=protocol_part(stem), tags=tags, grid=grid)]
+    told = [evidence_from_tags(tags)] if tags else []
+    evidence = (
+        combine([*told, evidence_from_words(stem)]) if knows_brains(modalities) else Evidence(unsure=NOTHING_SAID)
+    )
+    return [Candidate(Source(path), evidence, protocol=protocol_part(stem), tags=tags, grid=grid)]
 
 
 def of_series(series: Series, modalities: Sequence[str]) -> Candidate:
     """The candidate that a DICOM series is."""
     source = _source(series, series.slices)
     tags = series.tags
-    guess = guess_tags(tags) if knows_brains(modalities) else _exact(tags, modalities)
+    evidence = evidence_from_tags(tags) if knows_brains(modalities) else _exact(tags, modalities)
     try:
         layout = layout_of(series.slices, source.name)
     except InputError as error:
-        return Candidate(source, guess if guess.refused else Guess(refused=clause(error, source.name)), tags=tags)
+        return Candidate(
+            source, evidence if evidence.refused else Evidence(refused=clause(error, source.name)), tags=tags
+        )
     source, grid = _source(series, layout.slices, layout.notes), layout.grid
-    if min(grid.shape) < MIN_SLICES and not guess.refused:
-        guess = Guess(refused=f"only {min(grid.shape)} slices")
+    if min(grid.shape) < MIN_SLICES and not evidence.refused:
+        evidence = Evidence(refused=f"only {min(grid.shape)} slices")
     protocol = f"{protocol_part(tags.description or tags.protocol)} {tags.acquisition} {tags.echo_time or 0:.0f}"
-    return Candidate(source, guess, protocol=protocol, tags=tags, grid=grid)
+    return Candidate(source, evidence, protocol=protocol, tags=tags, grid=grid)
 
 
 def _source(series: Series, slices: Sequence[Slice], notes: Sequence[str] = ()) -> Source:
@@ -127,7 +131,7 @@ def _source(series: Series, slices: Sequence[Slice], notes: Sequence[str] = ()) 
 def of_unusable(file: Unusable) -> Candidate:
     """The candidate that a file is of which no image can be made."""
     source = Source(file.path, series=(file.path,), title=file.path.name)
-    return Candidate(source, Guess(refused=file.reason.removeprefix(file.path.name).strip()))
+    return Candidate(source, Evidence(refused=file.reason.removeprefix(file.path.name).strip()))
 
 
 def clause(error: InputError, name: str) -> str:
@@ -152,13 +156,13 @@ def folder_channels(folder: Path) -> tuple[str, ...]:
 def _spelled(text: str) -> str:
     """A channel's name -> modality, as far as it is one: T1w -> t1, t1gd -> t1ce."""
     known = names.SPELLINGS.get(text.lower().replace("-", "").replace("_", ""))
-    return known or guess_words(text).modality or text.lower()
+    return known or evidence_from_words(text).modality or text.lower()
 
 
 def _channels(path: Path, name: ImageName, stack: Sequence[str], grid: Grid, count: int) -> list[Candidate]:
     if count != len(stack):
         found = f"has {count} channel{'s' * (count > 1)}, expected {len(stack)}: {', '.join(stack)}"
-        return [Candidate(Source(path), Guess(refused=found), grid=grid)]
+        return [Candidate(Source(path), Evidence(refused=found), grid=grid)]
     rule = f"{name.rule or 'the order that is given'}: {', '.join(stack)}"
     return [
         Candidate(Source(path, channel=i), of_modality(m, f"channel {i} of {rule}"), True, grid=grid)
@@ -166,19 +170,19 @@ def _channels(path: Path, name: ImageName, stack: Sequence[str], grid: Grid, cou
     ]
 
 
-def _unordered(count: int, modalities: Sequence[str]) -> Guess:
+def _unordered(count: int, modalities: Sequence[str]) -> Evidence:
     if count == len(modalities):
-        return Guess(unsure=f"4D with {count} channels whose order is not known, and there is no dataset.json")
-    return Guess(refused=f"4D with {count} volumes, no single image")
+        return Evidence(unsure=f"4D with {count} channels whose order is not known, and there is no dataset.json")
+    return Evidence(refused=f"4D with {count} volumes, no single image")
 
 
-def _exact(tags: Tags, modalities: Sequence[str]) -> Guess:
+def _exact(tags: Tags, modalities: Sequence[str]) -> Evidence:
     """For tasks that are not of the brain: a description that is one of the modalities, as it is written."""
     for text in (tags.description, tags.protocol):
         for modality in modalities:
             if text.strip().lower() == modality.lower():
-                return Guess(modality, because=f"described as {text.strip()}")
-    return Guess(unsure=NOTHING_SAID)
+                return Evidence(modality, because=f"described as {text.strip()}")
+    return Evidence(unsure=NOTHING_SAID)
 
 
 def _sidecar(path: Path) -> Tags | None:

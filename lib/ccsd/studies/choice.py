@@ -47,12 +47,12 @@ def choose(
     """
     by_modality: dict[str, list[Candidate]] = {}
     unknown, refused, spare = [], [], []
-    for candidate in told(candidates):
-        guess, modality = candidate.guess, candidate.guess.modality
-        if guess.refused:
-            refused.append(LeftOut(candidate.source, guess.refused))
+    for candidate in settle(candidates):
+        evidence, modality = candidate.evidence, candidate.evidence.modality
+        if evidence.refused:
+            refused.append(LeftOut(candidate.source, evidence.refused))
         elif modality is None:
-            unknown.append(LeftOut(candidate.source, guess.unsure or NOTHING_SAID))
+            unknown.append(LeftOut(candidate.source, evidence.unsure or NOTHING_SAID))
         elif modality not in modalities:
             refused.append(LeftOut(candidate.source, f"{modality}, which is not among {', '.join(modalities)}"))
         else:
@@ -65,11 +65,11 @@ def choose(
     return Choice(ordered, tuple(unknown), tuple(refused), tuple(spare))
 
 
-def told(candidates: Sequence[Candidate]) -> list[Candidate]:
+def settle(candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates after a look at all of them: T1 before and after contrast agent told apart, and images made from
     others refused where there are original ones."""
-    usable = [c for c in candidates if c.guess.sequence and not c.guess.refused and not c.guess.unsure]
-    if any(not c.guess.secondary for c in usable):
+    usable = [c for c in candidates if c.evidence.sequence and not c.evidence.refused and not c.evidence.unsure]
+    if any(not c.evidence.secondary for c in usable):
         candidates = [_original(c) for c in candidates]
     return contrast.resolve(candidates)
 
@@ -106,18 +106,18 @@ def name_sources(
 
 def _original(candidate: Candidate) -> Candidate:
     """The candidate, refused if it was made from other images."""
-    guess = candidate.guess
+    evidence = candidate.evidence
     return (
         candidate
-        if not guess.secondary
-        else replace(candidate, guess=replace(guess, refused=guess.refused or guess.secondary))
+        if not evidence.secondary
+        else replace(candidate, evidence=replace(evidence, refused=evidence.refused or evidence.secondary))
     )
 
 
 def _one(study: str, modality: str, rivals: Sequence[Candidate], asked: Path | None) -> tuple[Source, list[LeftOut]]:
     """The best of the rivals, and the others with the reason."""
     if len(rivals) == 1:
-        return replace(rivals[0].source, rule=rivals[0].guess.because), []
+        return replace(rivals[0].source, rule=rivals[0].evidence.because), []
     wanted = [c for c in rivals if asked is not None and c.source.holds(asked)]
     alike = [c for c in rivals if asked is not None and made_by(c.source.path.name) == made_by(asked.name)]
     first, others, ties = rank.best(alike or rivals)
@@ -129,7 +129,7 @@ def _one(study: str, modality: str, rivals: Sequence[Candidate], asked: Path | N
         first, others = wanted[0], [(c, "it is the image that is asked for") for c in rivals if c is not wanted[0]]
     reasons = {id(c): reason or TIED for c, reason in others}
     left = [LeftOut(c.source, f"{modality} as well, but {first.name} goes before: {reasons[id(c)]}") for c, _ in others]
-    why = f"{first.guess.because}; before {others[0][0].name}: {reasons[id(others[0][0])]}"
+    why = f"{first.evidence.because}; before {others[0][0].name}: {reasons[id(others[0][0])]}"
     return replace(first.source, rule=why), left
 
 

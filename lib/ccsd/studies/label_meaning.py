@@ -32,7 +32,7 @@ class Meaning:
 
 
 def meaning_of(
-    path: Path, found: Sequence[set[int]], names: Mapping[str, int], said: Sequence[Mapping[str, Any]]
+    path: Path, found: Sequence[set[int]], names: Mapping[str, int], segments: Sequence[Mapping[str, Any]]
 ) -> Meaning | None:
     """What the values `found` in the layers of a file mean; None: nobody says, they are the task's own.
 
@@ -42,7 +42,7 @@ def meaning_of(
         InputError: a name that the task does not have, a value without a name, or names that contradict each other.
     """
     of_header = nrrd_segments(path)
-    of_client = _listed(said)
+    of_client = _listed(segments)
     if not names:
         return None
     if of_header:
@@ -106,14 +106,14 @@ def _told(segments: Iterable[Segment]) -> str:
     return ", ".join(f"{segment.value} {segment.name!r}" for segment in segments) or "none of them"
 
 
-def _listed(said: Sequence[Mapping[str, Any]]) -> list[Segment]:
+def _listed(segments: Sequence[Mapping[str, Any]]) -> list[Segment]:
     """A client's segments, by their idx; background and Slicer's scribbles are none."""
     try:
-        listed = [Segment(str(one["name"]), int(one["idx"])) for one in said]
-        if any(float(one["idx"]) != int(one["idx"]) for one in said):
+        listed = [Segment(str(one["name"]), int(one["idx"])) for one in segments]
+        if any(float(one["idx"]) != int(one["idx"]) for one in segments):
             raise ValueError("an idx that is not whole")
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise InputError(f"label_info is {said!r}, expected a list of name and idx") from None
+        raise InputError(f"label_info is {segments!r}, expected a list of name and idx") from None
     twice = {one.value for one in listed if [other.value for other in listed].count(one.value) > 1}
     if twice:
         raise InputError(f"label_info has the idx {min(twice)} twice, expected an idx for each segment")

@@ -21,7 +21,7 @@ EMPTY = "the label is empty: it says that there is no tumour"
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Annotation:
     """A label as it was drawn.
 
     Attributes:
@@ -44,12 +44,12 @@ def read_label(
     names: Mapping[str, int] | None = None,
     reference: Grid | None = None,
 ) -> tuple[NDArray[np.uint8], Grid]:
-    """The values and the grid of `read_drawn`."""
-    drawn = read_drawn(path, known=known, aliases=aliases, names=names, reference=reference)
+    """The values and the grid of `read_annotation`."""
+    drawn = read_annotation(path, known=known, aliases=aliases, names=names, reference=reference)
     return drawn.values, drawn.grid
 
 
-def read_drawn(
+def read_annotation(
     path: Path,
     *,
     known: int,
@@ -58,7 +58,7 @@ def read_drawn(
     reference: Grid | None = None,
     segments: Sequence[Mapping[str, Any]] = (),
     inner: Sequence[int] = (),
-) -> Drawn:
+) -> Annotation:
     """A label file with values 0..`known`, on `reference`: its axes may run otherwise, and it may be cropped.
 
     Args:
@@ -87,7 +87,7 @@ def read_drawn(
     if reference is not None:
         values, grid = _on_image(path, values, grid, reference), reference
     notes = (*(meaning.warnings if meaning else ()), *(() if values.any() else (EMPTY,)))
-    return Drawn(values, grid, meaning.listed if meaning else frozenset(), notes)
+    return Annotation(values, grid, meaning.listed if meaning else frozenset(), notes)
 
 
 def label_grid(path: Path) -> Grid:

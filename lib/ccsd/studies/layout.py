@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ccsd.imaging import filenames
 from ccsd.studies import names
-from ccsd.studies.guess import BRAIN
+from ccsd.studies.evidence import BRAIN
 from ccsd.studies.identity import identity_of
 from ccsd.studies.partition import named
 

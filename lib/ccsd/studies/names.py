@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ccsd.imaging.filenames import strip_extension
-from ccsd.studies.guess import BRAIN as BRAIN
+from ccsd.studies.evidence import BRAIN as BRAIN
 from ccsd.studies.identity import identity_of
 from ccsd.studies.words import contrast_in
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccsd.studies.identity import Identity, identity_of, is_label_name
-from ccsd.studies.words import guess_words
+from ccsd.studies.words import evidence_from_words
 
 MANY = 3  # images of one kind that differ by a number alone are of as many studies
 
@@ -26,10 +26,10 @@ class Named:
 
 
 def named(text: str) -> Named:
-    guess = guess_words(text)
+    evidence = evidence_from_words(text)
     if is_label_name(text):
         return Named(identity_of(text), ("label",))
-    kind = (guess.sequence, guess.contrast) if guess.sequence and not guess.refused else None
+    kind = (evidence.sequence, evidence.contrast) if evidence.sequence and not evidence.refused else None
     return Named(identity_of(text), kind)
 
 

@@ -55,7 +55,7 @@ def _is_strict(candidate: Candidate) -> float:
 
 def _is_said(candidate: Candidate) -> float:
     """What is said of contrast agent goes before silence."""
-    return not candidate.guess.assumed
+    return not candidate.evidence.assumed
 
 
 def _echo(candidate: Candidate) -> float:
@@ -102,7 +102,7 @@ def _smallness(candidate: Candidate) -> float:
 
 def _is_before_contrast(candidate: Candidate) -> float:
     """T2 and FLAIR after contrast agent are a second choice: FLAIR enhances."""
-    return candidate.guess.sequence == "t1" or not candidate.guess.contrast
+    return candidate.evidence.sequence == "t1" or not candidate.evidence.contrast
 
 
 def _earliness(candidate: Candidate) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ccsd.common.errors import InputError, NotFoundError
 from ccsd.imaging import filenames
-from ccsd.imaging.content import kind_of, told
+from ccsd.imaging.content import kind_in_words, kind_of
 from ccsd.imaging.dicom import Unusable, is_dicom_file, one_study, same_study, sort_out
 from ccsd.studies import names
 from ccsd.studies.candidates import Candidate, folder_channels, knows_brains, of_file, of_series, of_unusable
@@ -22,7 +22,7 @@ from ccsd.studies.layout import Files, gathered, is_of_one_modality
 
 logger = logging.getLogger(__name__)
 
-MOST_LISTED = 3  # of a folder's files in a sentence
+MAX_LISTED = 3  # of a folder's files in a sentence
 VOXELS_ALONE = {".img", ".raw", ".zraw"}  # their headers are other files
 IGNORED_FOLDERS = {"labels", "labelsTr", "labelsTs"}  # MONAI Label's, and the Decathlon's
 
@@ -110,14 +110,14 @@ def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = 
 
 def listed(clauses: Sequence[str], between: str = "; ") -> str:
     """The first of several clauses, and how many more there are."""
-    more = len(clauses) - MOST_LISTED
-    return between.join(clauses[:MOST_LISTED]) + (f"{between}and {more} more" if more > 0 else "")
+    more = len(clauses) - MAX_LISTED
+    return between.join(clauses[:MAX_LISTED]) + (f"{between}and {more} more" if more > 0 else "")
 
 
 def _told(folder: Path) -> str:
     """What a folder holds that is no study."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    clauses = [told(p) for p in files[:MOST_LISTED]] + [""] * (len(files) - MOST_LISTED)
+    clauses = [kind_in_words(p) for p in files[:MAX_LISTED]] + [""] * (len(files) - MAX_LISTED)
     return listed(clauses) if files else "there are no files in it"
 
 
@@ -132,7 +132,7 @@ def _check_content(file: Path) -> None:
     try:
         kind_of(file)
     except InputError:
-        raise InputError(f"{told(file)} and is no image, expected {_known()}") from None
+        raise InputError(f"{kind_in_words(file)} and is no image, expected {_known()}") from None
 
 
 def _beside(image: Path, modalities: Sequence[str]) -> tuple[Path, Files]:

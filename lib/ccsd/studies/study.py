@@ -14,7 +14,7 @@ from ccsd.imaging.sources import LeftOut, Source
 from ccsd.imaging.volumes import read_source, read_sources, read_stack_grid, source_grid
 from ccsd.studies import names, scan
 from ccsd.studies.choice import Choice, choose, name_sources
-from ccsd.studies.guess import BRAIN
+from ccsd.studies.evidence import BRAIN
 from ccsd.studies.scan import Found
 
 logger = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ def _only_image(modality: str, path: Path, modalities: Sequence[str]) -> Source:
 def _why_not(image: Path, choice: Choice, asked: LeftOut | None, modalities: Sequence[str]) -> str:
     """Why there is nothing to segment: what is wrong with the asked image, or with those of the asked folder."""
     left_out = [asked] if asked else [*choice.unknown, *choice.refused, *choice.spare]
-    first = left_out[: scan.MOST_LISTED]
+    first = left_out[: scan.MAX_LISTED]
     wrong = [_unreadable(o.source) for o in first]
     if len(left_out) == 1 and wrong[0]:
         return wrong[0]

@@ -1,4 +1,4 @@
-"""What a scanner wrote about a series -> a guess: DICOM attributes, or a JSON sidecar's fields in their place.
+"""What a scanner wrote about a series -> a evidence: DICOM attributes, or a JSON sidecar's fields in their place.
 
 Sections are of DICOM PS3.3: C.7.6.1.1.2 and C.8.3.1.1.1 Image Type, C.8.3.1 MR Image Module (Scanning Sequence,
 Sequence Variant, Repetition Time, Echo Time, Inversion Time), C.7.6.4 Contrast/Bolus Module, C.8.13.5.9 MR Diffusion.
@@ -11,8 +11,8 @@ import re
 from dataclasses import replace
 
 from ccsd.imaging.tags import Tags
-from ccsd.studies.guess import FLAIR, T1, T2, Guess, combine
-from ccsd.studies.words import contrast_in, guess_words
+from ccsd.studies.evidence import FLAIR, T1, T2, Evidence, combine
+from ccsd.studies.words import contrast_in, evidence_from_words
 
 _IMAGE_TYPES = {  # a value of Image Type (0008,0008) -> why it is refused
     **dict.fromkeys(("LOCALIZER",), "a localiser"),
@@ -33,55 +33,57 @@ _NO_AGENT = re.compile(
 )
 
 
-def guess_tags(tags: Tags) -> Guess:
+def evidence_from_tags(tags: Tags) -> Evidence:
     """All that the attributes say. What was measured goes before what was written: the description decides what the
     attributes leave open, and the protocol's name what the description leaves open."""
     text = _texts(tags)
     refused = _image_type(tags) or _measured_refusal(tags) or text.refused
     if refused:
         original = not tags.image_type or tags.image_type[0].upper() == "ORIGINAL"
-        return Guess(refused=refused, because=text.because, bolus=text.bolus and original)
+        return Evidence(refused=refused, because=text.because, bolus=text.bolus and original)
     measured = _measured(tags, text)
     if measured.sequence and text.sequence is None:
         text = replace(text, unsure=None)  # the doubt was about the sequence
     return replace(combine([measured, _contrast(tags, text), text]), secondary=_secondary(tags))
 
 
-def check_name(tags: Tags, name: Guess) -> Guess:
+def check_name(tags: Tags, name: Evidence) -> Evidence:
     """A strict name with what was measured: TR, TE, TI and the contrast agent go before it where they decide. Who named
     the file has seen it: it is not refused, and texts (free-form words) do not count."""
-    measured, contrast = _measured(tags, name), _contrast(tags, Guess())
+    measured, contrast = _measured(tags, name), _contrast(tags, Evidence())
     told = [g for g in (measured, contrast) if not g.refused and not g.unsure]
-    guess = combine([*told, name])
-    differs = (guess.sequence, guess.contrast) != (name.sequence, name.contrast)
-    return replace(guess, because=f"{guess.because} (before its name, {name.because})" if differs else name.because)
+    evidence = combine([*told, name])
+    differs = (evidence.sequence, evidence.contrast) != (name.sequence, name.contrast)
+    return replace(
+        evidence, because=f"{evidence.because} (before its name, {name.because})" if differs else name.because
+    )
 
 
-def _measured(tags: Tags, text: Guess) -> Guess:
+def _measured(tags: Tags, text: Evidence) -> Evidence:
     """What TR, TE and TI decide, together with the sequence that the texts name."""
     possible, alone = _physics(tags)
     if possible is None:
-        return Guess()
+        return Evidence()
     if not possible:
-        return Guess(refused=f"{alone} ({tags.times()})")
+        return Evidence(refused=f"{alone} ({tags.times()})")
     if text.sequence in possible:
-        return Guess(text.sequence, because=f"{text.because}, {tags.times()}")
+        return Evidence(text.sequence, because=f"{text.because}, {tags.times()}")
     if text.sequence is None:
-        return Guess(alone, because=tags.times() if alone else "")
+        return Evidence(alone, because=tags.times() if alone else "")
     if alone:
-        return Guess(alone, because=f"{tags.times()}, though it is called {text.sequence}")
-    return Guess(unsure=f"it is called {text.sequence}, its {tags.times()} say otherwise")
+        return Evidence(alone, because=f"{tags.times()}, though it is called {text.sequence}")
+    return Evidence(unsure=f"it is called {text.sequence}, its {tags.times()} say otherwise")
 
 
-def _texts(tags: Tags) -> Guess:
+def _texts(tags: Tags) -> Evidence:
     """Description before protocol name; a word that refuses in either refuses."""
     texts = [tags.description, tags.protocol]
     if _is_prepared(tags) and not _image_type(tags):
         texts = [re.sub(r"(?<![A-Za-z])mpr(?![A-Za-z])", "mprage", t, flags=re.I) for t in texts]  # Siemens' t1_mpr
-    pieces = [guess_words(t) for t in texts if t]
+    pieces = [evidence_from_words(t) for t in texts if t]
     if len(pieces) == 2 and (pieces[0].sequence or pieces[0].unsure):
         doubtless = pieces[1].contrast if pieces[1].sequence == pieces[0].sequence else None
-        pieces[1] = Guess(contrast=doubtless, refused=pieces[1].refused, bolus=pieces[1].bolus)
+        pieces[1] = Evidence(contrast=doubtless, refused=pieces[1].refused, bolus=pieces[1].bolus)
     return combine(pieces)
 
 
@@ -111,19 +113,21 @@ def _measured_refusal(tags: Tags) -> str | None:
     return None
 
 
-def _contrast(tags: Tags, text: Guess) -> Guess:
+def _contrast(tags: Tags, text: Evidence) -> Evidence:
     """Contrast agent by its attributes; against a description that says `pre` they decide nothing."""
     agent = tags.agent
     if agent is None and not tags.dose:
-        return Guess()
+        return Evidence()
     if not tags.dose and (agent is None or _NO_AGENT.match(agent)):
-        return Guess(contrast=False, because=f"ContrastBolusAgent {agent!r}") if agent and agent.strip() else Guess()
+        return (
+            Evidence(contrast=False, because=f"ContrastBolusAgent {agent!r}") if agent and agent.strip() else Evidence()
+        )
     named = (
         f"ContrastBolusAgent {agent}" if agent and not _NO_AGENT.match(agent) else f"ContrastBolusVolume {tags.dose:g}"
     )
     if text.contrast is False or contrast_in(tags.description) is False:
-        return Guess(unsure=f"{named}, but its description says before contrast agent")
-    return Guess(contrast=True, because=named)
+        return Evidence(unsure=f"{named}, but its description says before contrast agent")
+    return Evidence(contrast=True, because=named)
 
 
 def _is_prepared(tags: Tags) -> bool:

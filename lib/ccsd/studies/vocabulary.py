@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from ccsd.studies.agents import AGENT_WORDS, CONTRAST_PHRASES
-from ccsd.studies.guess import FLAIR, T1, T2
+from ccsd.studies.evidence import FLAIR, T1, T2
 
 
 def word_set(text: str) -> frozenset[str]:

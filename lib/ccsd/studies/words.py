@@ -1,4 +1,4 @@
-"""Free-form names and series descriptions -> a guess, by the words of `vocabulary`. Unsure stays unsaid."""
+"""Free-form names and series descriptions -> a evidence, by the words of `vocabulary`. Unsure stays unsaid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import zip_longest
 
 from ccsd.studies.agents import AGENT_WORDS, fold
-from ccsd.studies.guess import FLAIR, T1, T2, Guess
+from ccsd.studies.evidence import FLAIR, T1, T2, Evidence
 from ccsd.studies.vocabulary import (
     AFTER_CONTRAST,
     BEFORE_CONTRAST,
@@ -50,20 +50,20 @@ class _Read:
         return [w for w in self.words if w in vocabulary]
 
 
-def guess_words(text: str) -> Guess:
+def evidence_from_words(text: str) -> Evidence:
     """What a name or a description says. Examples: `AX T1 POST GAD` -> T1 after contrast agent; `T2 FLAIR` -> FLAIR;
     `T1 FLAIR` -> T1; `ep2d_diff_b1000` -> refused; `T1 T2` -> unsure."""
     read = _read(text)
     sequence, doubt = _sequence(read)
     reason, word = _refusal(read, sequence)
     if reason:
-        return Guess(refused=f"{reason} (says {word})", because=f"says {word}", bolus=reason == PERFUSION)
+        return Evidence(refused=f"{reason} (says {word})", because=f"says {word}", bolus=reason == PERFUSION)
     contrast, clash = _contrast(read)
     used = [w for w in read.words if w in SEQUENCE_WORDS or w in AFTER_CONTRAST or w in BEFORE_CONTRAST]
     because = f"says {' '.join(dict.fromkeys(used))}" if used else ""
     if sequence == T1 and clash:
         doubt = doubt or clash
-    return Guess(sequence, contrast, unsure=doubt, because=because)
+    return Evidence(sequence, contrast, unsure=doubt, because=because)
 
 
 def contrast_in(text: str) -> bool | None:

@@ -12,12 +12,12 @@ from ccsd.common.errors import NotFoundError
 from ccsd.common.files import replacing
 
 
-def write_archive(rows: Sequence[tuple[Mapping[str, Any], Sequence[str]]], path: Path) -> Path:
+def write_archive(rows: Sequence[Mapping[str, Any]], images: Sequence[Sequence[str]], path: Path) -> Path:
     """`<study>/<image>` and `<study>/<image>_label.nii.gz` as `path`. A label that knows some regions only says so in
     its name: `_label_WT`.
 
     Args:
-        rows: of the list to train on, each with the files of its study's images.
+        rows: of the list to train on; images: of each, the files of its study.
 
     Raises:
         NotFoundError: there are none.
@@ -25,8 +25,8 @@ def write_archive(rows: Sequence[tuple[Mapping[str, Any], Sequence[str]]], path:
     if not rows:
         raise NotFoundError("no study has a label with the tag final, expected one or more to download")
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", strict_timestamps=False) as archive:
-        for row, images in rows:
-            files = {file: os.path.basename(file) for file in images}
+        for row, of_study in zip(rows, images, strict=True):
+            files = {file: os.path.basename(file) for file in of_study}
             partial = f"_{'+'.join(row['regions'])}" if row["regions"] is not None else ""
             files[row["label"]] = f"{row['id']}_label{partial}.nii.gz"
             for file, name in files.items():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,6 +103,11 @@ class Index:
             data.info.update(info)
             self.write()
 
+    def stamp(self, images: Iterable[Image]) -> str:
+        """Of names, sizes and times of change of the images' files."""
+        found = [(file, *_size_and_time(f"{self.folder}/{file}")) for file in sorted(image.file for image in images)]
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
+
     def describe(self) -> dict[str, Any]:
         """All of it, as it is on disk."""
         with self.reading():
@@ -140,7 +147,7 @@ class Index:
         ends without an error."""
         with replacing(self._file) as temporary:
             yield lambda: self._write_to(temporary)
-        self._read_at = self._stamp()
+        self._read_at = self._file_state()
 
     def _write_to(self, path: Path) -> None:
         path.write_text(self._content.model_dump_json(exclude={"base_path"}, indent=2, fallback=str))
@@ -149,7 +156,7 @@ class Index:
     def _read(self, *, strict: bool = False) -> None:
         """Read the file again if it changed; no lock is needed, it is always written whole."""
         try:
-            stamp = self._stamp()
+            stamp = self._file_state()
         except FileNotFoundError:
             return
         if stamp == self._read_at:
@@ -163,7 +170,7 @@ class Index:
             return
         self._read_at, self._images = stamp, None
 
-    def _stamp(self) -> tuple[int, ...]:
+    def _file_state(self) -> tuple[int, ...]:
         status = os.stat(self._file)
         return status.st_mtime_ns, status.st_size, status.st_ino
 
@@ -202,3 +209,11 @@ def _image(image_id: str, entry: ImageLabelModel) -> Image:
         series=str(info.get("series", "")),
         tags=frozenset(entry.labels),
     )
+
+
+def _size_and_time(file: str) -> tuple[int, int]:
+    try:
+        status = os.stat(file)
+    except FileNotFoundError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns

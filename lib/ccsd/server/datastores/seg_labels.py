@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 
 from ccsd import VERSION
 from ccsd.common.errors import InputError, ServerAwayError
-from ccsd.common.files import replacing
+from ccsd.common.files import write_json
 from ccsd.imaging.grid import Grid
 from ccsd.imaging.seg_read import is_automatic, known_regions, read_seg, referenced_series
 from ccsd.imaging.seg_write import Author, make_seg
@@ -78,7 +78,7 @@ class SegLabels:
     def _mark(self, series: str, what: str) -> None:
         """A SEG series that need not be read."""
         with self._lock:
-            self._write({**self._known(), series: what})
+            write_json(self._file, {**self._known(), series: what})
 
     def take(self, segmentations: Mapping[str, str]) -> None:
         """One that cannot be a label is noted with the reason; one that the server does not give now is tried again
@@ -96,7 +96,7 @@ class SegLabels:
                 except InputError as error:
                     known[series] = str(error)
                 logger.info("segmentation %s: %s", series, known[series])
-                self._write(known)
+                write_json(self._file, known)
 
     def _read(self, study: str, series: str) -> str:
         for seg in self._studies.server.instances(study, series):
@@ -125,10 +125,6 @@ class SegLabels:
         except (OSError, ValueError):
             return {}
         return known
-
-    def _write(self, known: Mapping[str, str]) -> None:
-        with replacing(self._file) as temporary:
-            temporary.write_text(json.dumps(known, indent=1))
 
 
 def _content_time(seg: Dataset) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import shutil
@@ -24,8 +22,8 @@ from ccsd.imaging import filenames
 from ccsd.imaging.sources import Source
 from ccsd.imaging.volumes import Volume, read_grid, read_volume
 from ccsd.method.task import Task
+from ccsd.server.datastores.annotation import known_of, read_on
 from ccsd.server.datastores.archive import write_archive
-from ccsd.server.datastores.drawn import known_of, read_on
 from ccsd.server.datastores.index import FINAL, Entries, Image, Index, add_image
 from ccsd.server.datastores.parts import Labels, Listing, Studies
 from ccsd.studies.study import Study, survey
@@ -190,9 +188,7 @@ class StudyDatastore(Datastore):
 
     def stamp(self, image_id: str) -> str:
         """Changes when the images of the study do: names, sizes and times of change, without reading them."""
-        files = sorted(image.file for image in self._sisters(self._image(image_id)))
-        found = [(file, *_size_and_time(f"{self.index.folder}/{file}")) for file in files]
-        return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
+        return self.index.stamp(self._sisters(self._image(image_id)))
 
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         """Keep an image that a client sends. 3D Slicer sends the volume with every first label of a session, so the
@@ -227,8 +223,8 @@ class StudyDatastore(Datastore):
 
         Args:
             label_info: `label_info` in it says what the file's values are, where its own header does not
-                (`ccsd.studies.labels.read_drawn`), and with that which regions were drawn: of those that no segment
-                stands for nothing is known. What is kept of it has `warnings` too.
+                (`ccsd.studies.labels.read_annotation`), and so which regions are annotated: nothing is known of
+                those that no segment stands for. What is kept of it has `warnings` too.
 
         Raises:
             NotFoundError: no such image. InputError: unreadable, on another grid, or of unknown values.
@@ -269,12 +265,22 @@ class StudyDatastore(Datastore):
 
     def datalist(self) -> list[dict[str, Any]]:
         """Labelled studies, each once with its newest label: `{"id": image id, "image": path, "label": path,
-        "ts": seconds, "study": id, "regions": those that were drawn, None: all}`."""
+        "ts": seconds, "study": id, "regions": those that are annotated, None: all}`."""
         self.refresh()
         images = self.index.images().by_id.items()
         found = [(image, self.index.info(i, FINAL)) for i, image in images if image.labelled]
         newest = {i.study: (i, info) for i, info in sorted(found, key=lambda one: (one[1].get("ts", 0), one[0].id))}
-        return [self._row(image, info) for image, info in newest.values()]
+        return [
+            {
+                "id": image.id,
+                "image": str(self.studies.file(image)),
+                "label": self.labels.file(image.id, FINAL),
+                "ts": info.get("ts", 0),
+                "study": study,
+                "regions": info.get("regions"),
+            }
+            for study, (image, info) in newest.items()
+        ]
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
         """A zip of `<study>/<image>` and `<study>/<image>_label.nii.gz`, of `limit_cases` labelled studies or all.
@@ -282,8 +288,10 @@ class StudyDatastore(Datastore):
         Raises:
             NotFoundError: no study has a final label.
         """
-        rows = [(row, self._downloads(row["study"])) for row in self.datalist()[:limit_cases]]
-        return str(write_archive(rows, self.index.folder / ".ccsd" / "dataset.zip"))
+        rows = self.datalist()[:limit_cases]
+        studies = self.index.images().by_study
+        images = [[str(self.studies.download(image)) for image in studies.get(row["study"], ())] for row in rows]
+        return str(write_archive(rows, images, self.index.folder / ".ccsd" / "dataset.zip"))
 
     def labelled_modalities(self) -> list[list[str]]:
         """The modalities of each study that has a final label."""
@@ -316,9 +324,6 @@ class StudyDatastore(Datastore):
         self._look_again_in_time()
         labelled = self._done()
         return [i for i, image in self.index.images().by_id.items() if (image.study in labelled) is done]
-
-    def _downloads(self, study: str) -> list[str]:
-        return [str(self.studies.download(image)) for image in self.index.images().by_study.get(study, ())]
 
     def _sisters(self, image: Image) -> list[Image]:
         """All images of the study of an image."""
@@ -380,16 +385,6 @@ class StudyDatastore(Datastore):
         others = [self.index.info(i.id, tag).get("ts", 0) for i in self._sisters(image) if tag in i.tags]
         return max(int(time.time()), *(int(ts) + 1 for ts in others), 0)
 
-    def _row(self, image: Image, info: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "id": image.id,
-            "image": str(self.studies.file(image)),
-            "label": self.labels.file(image.id, FINAL),
-            "ts": info.get("ts", 0),
-            "study": image.study,
-            "regions": info.get("regions"),
-        }
-
 
 def _is_same(one: Volume, other: Volume) -> bool:
     return one.grid.matches(other.grid) and np.array_equal(one.data, other.data)
@@ -397,11 +392,3 @@ def _is_same(one: Volume, other: Volume) -> bool:
 
 def _content(uri: str) -> bytes | None:
     return Path(uri).read_bytes() if uri else None
-
-
-def _size_and_time(file: str) -> tuple[int, int]:
-    try:
-        status = os.stat(file)
-    except FileNotFoundError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ccsd.common.files import replacing
+from ccsd.common.files import write_json
 
 
 @dataclass(frozen=True)
@@ -31,5 +31,4 @@ class Scores:
         return found if found and found.get("key") == key else None
 
     def put(self, study: str, key: str, values: Mapping[str, Any]) -> None:
-        with replacing(self.file) as temporary:
-            temporary.write_text(json.dumps({**self.read(), study: {"key": key, **values}}, indent=1))
+        write_json(self.file, {**self.read(), study: {"key": key, **values}})

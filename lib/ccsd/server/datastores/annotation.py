@@ -11,10 +11,12 @@ from typing import Any
 from ccsd.common.errors import GridMismatchError
 from ccsd.imaging.volumes import Grid, shown_grid
 from ccsd.method.task import Task
-from ccsd.studies.labels import Drawn, read_drawn
+from ccsd.studies.labels import Annotation, read_annotation
 
 
-def read_on(image: Path | None, grid: Grid, file: Path, segments: Sequence[Mapping[str, Any]], task: Task) -> Drawn:
+def read_on(
+    image: Path | None, grid: Grid, file: Path, segments: Sequence[Mapping[str, Any]], task: Task
+) -> Annotation:
     """A label on its image's grid, also where 3D Slicer drew it, which puts some images elsewhere than nibabel.
 
     Args:
@@ -24,7 +26,7 @@ def read_on(image: Path | None, grid: Grid, file: Path, segments: Sequence[Mappi
         InputError: unreadable, on another grid, or of unknown values.
     """
     read = partial(
-        read_drawn,
+        read_annotation,
         file,
         known=len(task.labels),
         aliases=task.aliases,
@@ -41,7 +43,7 @@ def read_on(image: Path | None, grid: Grid, file: Path, segments: Sequence[Mappi
         return replace(read(reference=shown), grid=grid)
 
 
-def known_of(label: Drawn, task: Task) -> dict[str, list[str]]:
+def known_of(label: Annotation, task: Task) -> dict[str, list[str]]:
     """Which regions the label knows, unless it is all, and what its user is told."""
     drawn, warnings = list(task.drawn(label.listed)), list(label.warnings)
     if not label.listed or len(drawn) == len(task.regions):

@@ -13,7 +13,7 @@ BRAIN = ("t1", "t1ce", "t2", "flair")  # the modalities that images are recognis
 
 
 @dataclass(frozen=True)
-class Guess:
+class Evidence:
     """What one piece of evidence says; None: it does not say.
 
     Attributes:
@@ -47,15 +47,15 @@ class Guess:
         return None if self.contrast is None else MODALITY[T1, self.contrast]
 
 
-def of_modality(modality: str, because: str) -> Guess:
-    """The guess of a name that spells its modality; T1ce is T1 after contrast agent."""
+def of_modality(modality: str, because: str) -> Evidence:
+    """The evidence of a name that spells its modality; T1ce is T1 after contrast agent."""
     for (sequence, contrast), known in MODALITY.items():
         if known == modality:
-            return Guess(sequence, contrast, because=because)
-    return Guess(modality, because=because)
+            return Evidence(sequence, contrast, because=because)
+    return Evidence(modality, because=because)
 
 
-def combine(pieces: Iterable[Guess]) -> Guess:
+def combine(pieces: Iterable[Evidence]) -> Evidence:
     """The pieces in their order of precedence -> one: each question is answered by the first that answers it.
 
     A refusal or a doubt of any piece stands, whatever the others say.
@@ -67,4 +67,4 @@ def combine(pieces: Iterable[Guess]) -> Guess:
     }
     used = list(dict.fromkeys(p.because for p in pieces if p in first.values() and p.because))
     values = {name: getattr(piece, name) if piece else None for name, piece in first.items()}
-    return Guess(**values, because=", ".join(used), bolus=any(p.bolus for p in pieces), assumed=False)
+    return Evidence(**values, because=", ".join(used), bolus=any(p.bolus for p in pieces), assumed=False)
