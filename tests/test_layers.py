@@ -73,6 +73,16 @@ def test_the_method_needs_torch_alone(file: Path) -> None:
     assert used - sys.stdlib_module_names <= {"torch", "ccsd"}
 
 
+@pytest.mark.parametrize("file", [f for f in FILES if room_of(f) not in {"server", "experiments"}], ids=named)
+def test_nobody_imports_the_server_or_the_experiments(file: Path) -> None:
+    assert [name for name in imports(file) if name.startswith(("ccsd.server", "ccsd.experiments"))] == []
+
+
+def test_the_server_does_without_the_experiments() -> None:
+    own = [f for f in FILES if room_of(f) == "server"]
+    assert [named(f) for f in own if any(name.startswith("ccsd.experiments") for name in imports(f))] == []
+
+
 def test_looking_at_studies_does_not_wait_for_torch_to_load() -> None:
     asked = "import sys, ccsd.studies.study; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], cwd=PACKAGE.parent, check=False).returncode == 0

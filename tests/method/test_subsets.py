@@ -62,3 +62,8 @@ def test_names_follow_the_order_of_the_task() -> None:
 
 def test_present_tensor_and_bit_mask_agree() -> None:
     assert subsets.from_present(torch.tensor([True, False, True, True])) == 0b1101
+
+
+@given(st.integers(1, 2**6 - 1))
+def test_a_subset_is_the_same_after_the_way_through_a_mask(subset: int) -> None:
+    assert subsets.from_present(subsets.to_present(subset, 6)) == subset

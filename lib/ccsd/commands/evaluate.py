@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from ccsd.common.devices import read_device
 from ccsd.common.errors import InputError, NotFoundError
-from ccsd.common.files import replacing
+from ccsd.common.files import replacing, write_json
 from ccsd.common.settings import read_task
 from ccsd.evaluation.lattice import LabelledStudy, Measured, measure, read_labelled
 from ccsd.evaluation.markdown import as_markdown
@@ -145,8 +144,7 @@ def _write(
     pictures: Mapping[str, tuple[Image.Image, str]],
     task: Task,
 ) -> None:
-    with replacing(folder / "summary.json") as file:
-        file.write_text(json.dumps(summary, indent=1))
+    write_json(folder / "summary.json", summary)
     with replacing(folder / "cases.csv") as file, file.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["case", "modalities", "region", "dice", "hd95_mm", "dice_et_rule", "hd95_mm_et_rule"])

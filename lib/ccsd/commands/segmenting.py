@@ -15,7 +15,7 @@ from PIL import Image
 
 from ccsd.common.devices import read_device
 from ccsd.common.errors import InputError, is_full
-from ccsd.common.files import replacing
+from ccsd.common.files import replacing, write_json
 from ccsd.common.settings import read_task
 from ccsd.inference.mask_file import write_mask
 from ccsd.inference.pipeline import Options, Segmentation, Segmenter, find_study
@@ -193,8 +193,7 @@ def _save(found: Segmentation, job: Job, run: Run) -> dict[str, Any]:
     if run.picture:
         with replacing(run.picture_of(job.name)) as file:
             _overlay(found).save(file)
-    with replacing(run.answer(job.name)) as file:
-        file.write_text(json.dumps(answer, indent=1))
+    write_json(run.answer(job.name), answer)
     with replacing(run.mask(job.name)) as file:
         write_mask(file, found, compress=True)
     return answer

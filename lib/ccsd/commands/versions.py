@@ -12,7 +12,7 @@ from ccsd.common.settings import read_task
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS, Task
 from ccsd.models.compare import compare
-from ccsd.models.served import ServedModel
+from ccsd.models.served import ServedModel, weights_names
 from ccsd.models.versions import Version, Versions
 
 EXAMPLE = "example: ccsd versions compare ccsd-0e8e942b99 ccsd-8df6096952"
@@ -21,9 +21,8 @@ EXAMPLE = "example: ccsd versions compare ccsd-0e8e942b99 ccsd-8df6096952"
 def main() -> None:
     arguments = _parse()
     task = read_task(arguments.task) if arguments.task else BRATS
-    own = "ccsd" if task == BRATS else f"ccsd_{task.name}"
-    folder: Path = arguments.model
-    model = ServedModel(folder / f"{own}.pt", folder / f"pretrained_{own}.pt", task, PRESETS["small"])
+    published, shipped = (arguments.model / name for name in weights_names(task))
+    model = ServedModel(published, shipped, task, PRESETS["small"])
     versions = Versions(model)
     names = arguments.versions
     if arguments.do == "compare":

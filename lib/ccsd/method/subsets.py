@@ -42,6 +42,11 @@ def from_present(present: Tensor) -> int:
     return from_members(torch.nonzero(present).flatten().tolist())
 
 
+def to_present(subset: int, n: int) -> Tensor:
+    """subset -> boolean (n,), the inverse of `from_present`."""
+    return torch.tensor([bool(subset >> m & 1) for m in range(n)])
+
+
 def lattice(available: int) -> list[int]:
     """All non-empty subsets of `available`, larger sets first and ascending within a size: 2^|A| - 1 of them."""
     return sorted(_submasks(available), key=lambda s: (-size(s), s))

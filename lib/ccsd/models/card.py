@@ -8,10 +8,8 @@ from statistics import fmean
 from typing import Any
 
 UNTRAINED = "untrained"
-REPLAYED, MIRRORED = (
-    "replay/",
-    "/mirrored",
-)  # around a study's name: of earlier cases, its healthy half
+# Around a study's name: one of the replay folder, its healthy half mirrored.
+REPLAYED, MIRRORED = "replay/", "/mirrored"
 
 Row = Mapping[str, Any]  # {"modalities": [...], region: Dice, ...}
 

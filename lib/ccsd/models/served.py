@@ -61,15 +61,20 @@ class ServedModel:
             return self._checkpoint
 
 
+def weights_names(task: Task, name: str = "ccsd") -> tuple[str, str]:
+    """File names of the published and of the shipped weights: those of one task never serve another."""
+    own = name if task == BRATS else f"{name}_{task.name}"
+    return f"{own}.pt", f"pretrained_{own}.pt"
+
+
 def model_of(weights: Path | None, task: Task) -> ServedModel:
     """The weights in a file; None: those that the app serves, else those that came with it.
 
     Raises:
         NotFoundError: there are none.
     """
-    own = "ccsd" if task == BRATS else f"ccsd_{task.name}"
-    published = weights or APP / "model" / f"{own}.pt"
-    shipped = weights or SHIPPED.with_name(f"pretrained_{own}.pt")
+    own, came = weights_names(task)
+    published, shipped = weights or APP / "model" / own, weights or SHIPPED.with_name(came)
     if not published.is_file() and not shipped.is_file():
         raise NotFoundError(f"weights {shipped} do not exist, expected a checkpoint file")
     return ServedModel(published, shipped, task, PRESETS["small"])

@@ -48,8 +48,9 @@ class CCSDApp(MONAILabelApp):
 
     Configuration (`--conf KEY VALUE`): `models ccsd`; `preset small|base`, the network that an untrained start makes;
     `task FILE`, what is segmented from what, if not brain tumours (configs/tasks); `upload_gib N`, how much a request
-    may send; `origins URL,URL`, other sites whose pages may use this server; `patient_ids on|off`, whether lists show
-    the PatientID of DICOM studies.
+    may send; `origins URL,URL`, other sites whose pages may use this server; `hosts NAME,NAME`, other names that it
+    answers to; `patient_ids on|off`, whether lists show the PatientID of DICOM studies; `replay DIR`, labelled studies
+    that retraining sees again; `cache DIR`, for studies in common space.
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:

@@ -44,7 +44,7 @@ class Case:
     @property
     def present(self) -> Tensor:
         """Boolean (N,): what it has."""
-        return torch.tensor([bool(self.available >> m & 1) for m in range(self.volumes.shape[0])])
+        return subsets.to_present(self.available, self.volumes.shape[0])
 
 
 def load_case(

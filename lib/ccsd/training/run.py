@@ -215,7 +215,7 @@ class Run:
         if not share or float(torch.rand((), generator=self.generator)) >= share:
             return available
         kept = subsets.sample(subsets.from_present(available), self.generator)
-        return torch.tensor([bool(kept >> m & 1) for m in range(len(available))])
+        return subsets.to_present(kept, len(available))
 
     def _set_learning_rate(self, progress: float) -> None:
         config = self.config

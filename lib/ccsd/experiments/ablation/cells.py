@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ccsd.common.files import replacing
+from ccsd.common.files import write_json
 from ccsd.common.settings import override
 from ccsd.evaluation.lattice import table
 from ccsd.experiments.ablation.tables import Change
@@ -66,8 +66,7 @@ def run_cell(budget: Budget, change: Change, *, seed: int, folder: Path, device:
         "losses": last[0].losses,
         "seconds": round(time.monotonic() - started),
     }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(result, indent=1))
+    write_json(path, result)
     return result
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
+from ccsd.evaluation.summary import aurc
 from ccsd.method.task import Task
 
 
@@ -36,12 +36,8 @@ def _of_size(rows: Sequence[Mapping[str, Any]], size: int) -> list[Mapping[str, 
 
 
 def _aurc(rows: Sequence[Mapping[str, Any]], task: Task) -> float:
-    """Trapezoid over how many modalities are missing; a flat curve scores itself (docs/method.md: Evaluation)."""
     sizes = range(len(task.modalities), 0, -1)
-    curve = [_average(_of_size(rows, k), list(task.regions)) for k in sizes]
-    if len(curve) == 1:
-        return curve[0]
-    return sum((a + b) / 2 for a, b in pairwise(curve)) / (len(curve) - 1)
+    return aurc([_average(_of_size(rows, k), list(task.regions)) for k in sizes])
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -61,6 +61,6 @@ class PlainUNet(nn.Module):
         return [self._logits(features.volumes, subset) for subset in chosen]
 
     def _logits(self, volumes: Tensor, subset: int) -> Tensor:
-        shown = torch.tensor([bool(subset >> m & 1) for m in range(self.n)], device=volumes.device)
+        shown = subsets.to_present(subset, self.n).to(volumes.device)
         half = self.unet(torch.where(shown[:, None, None, None], volumes, torch.zeros((), device=volumes.device)))
         return F.interpolate(half, scale_factor=STRIDE, mode="trilinear", align_corners=False)

@@ -22,6 +22,7 @@ from ccsd.export.onnx_file import export
 from ccsd.imaging.volumes import read_sources, read_volume
 from ccsd.inference.feature_cache import FeatureCache, feature_cache
 from ccsd.inference.predict import WindowConfig, predict, quickest
+from ccsd.method import subsets
 from ccsd.method.export import AnySubset
 from ccsd.method.network import CCSDNetwork
 from ccsd.preprocessing.prepare import NetworkInput, prepare
@@ -90,7 +91,7 @@ def of_studies(network: CCSDNetwork, prepared: NetworkInput) -> Iterator[Alterna
     memory = feature_cache()
 
     def run(volumes: Tensor, window: WindowConfig, chosen: int = subset, kept: FeatureCache | None = None) -> None:
-        present = torch.tensor([bool(chosen >> m & 1) for m in range(network.n)])
+        present = subsets.to_present(chosen, network.n)
         predict(network, volumes, present, [chosen], window, memory=kept)
 
     windows, one = WindowConfig(), WindowConfig(edge=None)

@@ -68,7 +68,7 @@ def lattice_against_naive(setting: Setting) -> list[float]:
     """Seconds of the logits of all subsets: from one pass of the encoders, and from a forward each."""
     network = _network(setting, BRATS).eval()
     volumes, every = _volumes(setting, network.n), subsets.lattice(subsets.full(network.n))
-    masks = [torch.tensor([bool(s >> m & 1) for m in range(network.n)]) for s in every]
+    masks = [subsets.to_present(s, network.n) for s in every]
     whole = masks[0]
 
     def once() -> None:

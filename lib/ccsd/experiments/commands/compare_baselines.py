@@ -17,7 +17,7 @@ from typing import Any, cast
 import torch
 from tqdm import tqdm
 
-from ccsd.common.files import replacing
+from ccsd.common.files import replacing, write_json
 from ccsd.common.settings import read_task
 from ccsd.evaluation.lattice import measure, read_labelled
 from ccsd.evaluation.summary import summarise
@@ -49,8 +49,7 @@ def main() -> None:
         file = arguments.out / f"{arm.replace(' ', '-')}-{seed}.json"
         if not file.exists():
             result = _run(arguments, arm, seed, settings, task)
-            with replacing(file) as temporary:
-                temporary.write_text(json.dumps(result, indent=1))
+            write_json(file, result)
         results.setdefault(arm, []).append(json.loads(file.read_text()))
     text = _table(results, task)
     with replacing(arguments.out / "table.md") as temporary:

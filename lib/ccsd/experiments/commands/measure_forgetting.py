@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ccsd.common.files import replacing
+from ccsd.common.files import write_json
 from ccsd.experiments.simulation.forgetting import Result, Setup, measure
 
 
@@ -25,8 +24,7 @@ def main() -> None:
         for result in measure(seed, Setup()):
             results.append(result)
             print(f"{time.monotonic() - started:6.0f} s  {result}", flush=True)
-            with replacing(arguments.out) as temporary:
-                temporary.write_text(json.dumps([asdict(r) for r in results], indent=1))
+            write_json(arguments.out, [asdict(r) for r in results])
     print("\n| method | Dice on A | Dice on B |\n|---|---|---|")
     for name in dict.fromkeys(r.method for r in results):
         both = [[getattr(r, site) for r in results if r.method == name] for site in ("a", "b")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from dataclasses import asdict
@@ -15,7 +14,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import torch
 
-from ccsd.common.files import replacing
+from ccsd.common.files import write_json
 from ccsd.experiments.simulation.labelling import STRATEGIES, Point, Setup, labels_needed, simulate
 
 
@@ -29,8 +28,7 @@ def main() -> None:
         for point in simulate(seed, Setup()):
             points.append(point)
             print(f"{time.monotonic() - started:6.0f} s  {point}", flush=True)
-        with replacing(arguments.out) as temporary:
-            temporary.write_text(json.dumps([asdict(p) for p in points], indent=1))
+        write_json(arguments.out, [asdict(p) for p in points])
         if arguments.plot:
             draw(points, arguments.plot)
     print(table(points))

@@ -14,7 +14,7 @@ from ccsd.common.errors import InputError
 from ccsd.common.settings import read_task
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
-from ccsd.models.served import ServedModel
+from ccsd.models.served import ServedModel, weights_names
 from ccsd.server.infers.batch import BatchInfer
 from ccsd.server.infers.ccsd import CCSDInferTask
 from ccsd.server.scoring.dice import DiceOfModel
@@ -42,13 +42,8 @@ class CCSD(TaskConfig):
         self.replay = Path(conf["replay"]) if conf.get("replay") else None
         if self.replay and not self.replay.is_dir():
             raise InputError(f"--conf replay: {self.replay} is not a folder, expected one of labelled studies")
-        own = name if self.task == BRATS else f"{name}_{self.task.name}"  # weights of one task never serve another
-        self.model = ServedModel(
-            published=Path(model_dir, f"{own}.pt"),
-            shipped=Path(model_dir, f"pretrained_{own}.pt"),
-            task=self.task,
-            preset=PRESETS[preset],
-        )
+        published, shipped = (Path(model_dir, file) for file in weights_names(self.task, name))
+        self.model = ServedModel(published, shipped, self.task, PRESETS[preset])
 
     def infer(self) -> CCSDInferTask:
         return CCSDInferTask(self.model, cache=self.cache)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ccsd.server.trainers.records import read_json, write_json
+from ccsd.common.files import write_json
+from ccsd.server.trainers.records import read_json
 from ccsd.training.limit import TimeLimit
 
 EVERY = 0.5  # s between two writings

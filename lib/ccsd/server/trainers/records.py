@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ccsd.common.files import replacing
+from ccsd.common.files import write_json
 from ccsd.evaluation.lattice import table
 from ccsd.method.network import CCSDNetwork
 from ccsd.models.card import UNTRAINED, Card
@@ -30,11 +30,6 @@ logger = logging.getLogger(__name__)
 
 STATE_EVERY = 30.0  # s between states on disk
 NAME = "ccsd"
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1))
 
 
 def read_json(path: Path) -> dict[str, Any]:

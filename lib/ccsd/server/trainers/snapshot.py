@@ -6,7 +6,6 @@ Labels are copied, so that users can go on saving while a training runs.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ccsd.common.errors import InputError
-from ccsd.common.files import replacing
+from ccsd.common.files import replacing, write_json
 from ccsd.common.stopping import stop_here
 from ccsd.method.task import Task
 from ccsd.models.card import REPLAYED
@@ -65,8 +64,7 @@ def take_snapshot(
     """
     entries = [*_saved(rows, task, folder / "labels"), *(_earlier(replay, task) if replay else ())]
     entries.sort(key=lambda entry: entry.id)
-    with replacing(folder / "snapshot.json") as temporary:
-        temporary.write_text(json.dumps([_described(entry) for entry in entries], indent=1))
+    write_json(folder / "snapshot.json", [_described(entry) for entry in entries])
     used = {entry.label for entry in entries}
     for file in (folder / "labels").glob("*.nii.gz"):
         if file not in used:
