@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from ccsd.common.errors import InputError, UnalignedError
 from ccsd.imaging.volumes import Grid, Volume
 from ccsd.preprocessing.brain import is_stripped
-from ccsd.preprocessing.common_space import CommonSpace, reference_of, to_common_space, with_target
+from ccsd.preprocessing.common_space import CommonSpace, is_prepared, reference_of, to_common_space, with_target
 from ccsd.preprocessing.register import register_rigid
 from ccsd.preprocessing.template import template
 from tests.strangers.heads import brain, head, volume
@@ -26,6 +27,22 @@ def test_a_skull_is_told_in_a_slab_too(slices: slice, air: float) -> None:
     noise = np.abs(np.random.default_rng(2).normal(0, air, brain().shape)).astype(np.float32)
     assert not is_stripped(volume(head() + noise, slices=slices))
     assert is_stripped(volume(brain(), slices=slices))
+
+
+def test_a_t2_whose_rim_looks_like_a_scalp_is_judged_by_the_images_with_its_outline() -> None:
+    inside = brain() != 0
+    ring = inside & ~ndimage.binary_erosion(inside, iterations=2)
+    deeper = inside & ~ring & ~ndimage.binary_erosion(inside, iterations=5)
+    t2 = volume((brain() + 900 * ring - 0.8 * brain() * deeper).astype(np.float32))
+    assert not is_stripped(t2)
+    assert not is_prepared({"t2": t2})
+    assert is_prepared({"t2": t2, "flair": volume(brain(inverted=True))})
+
+
+def test_a_t2_of_a_head_is_told_beside_a_brain_and_beside_a_head() -> None:
+    head_t2 = volume(head())
+    assert not is_prepared({"t2": head_t2, "flair": volume(brain())})
+    assert not is_prepared({"t2": head_t2, "flair": volume(head(inverted=True))})
 
 
 def test_few_slices_with_skull_are_refused_and_without_carry_a_sentence() -> None:

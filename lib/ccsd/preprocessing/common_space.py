@@ -39,6 +39,7 @@ BRAIN_CONTRASTS = ("t1", "t1ce", "flair", "t2")  # the earlier, the better the b
 THIN = 2.0  # mm; a series of thinner slices is a better reference than one of thicker slices, whatever its contrast
 ORTHOGONAL = 1e-3  # largest cosine between two axes of a grid
 MARGIN = 4  # mm around the brain
+SAME_OUTLINE = 0.98  # Dice of the voxels that are not zero
 LEAST_INFORMATION = 0.5  # nats that two aligned heads share; 10 mm apart they share less
 
 
@@ -113,9 +114,23 @@ class CommonSpace:
 
 def is_prepared(volumes: Mapping[str, Volume]) -> bool:
     """Whether a study needs nothing: one grid for all, and no skull in any. Any spacing will do, as
-    `ccsd.preprocessing.prepare` resamples."""
+    `ccsd.preprocessing.prepare` resamples.
+
+    Fluid is bright on T2, so a brain's rim can look like a scalp there (docs/notebook.md, Skulls). A T2 with the
+    outline of another image of the study is therefore judged by the others.
+    """
     grid = next(iter(volumes.values())).grid
-    return all(v.grid.matches(grid) and is_stripped(v) for v in volumes.values())
+    if not all(v.grid.matches(grid) for v in volumes.values()):
+        return False
+    others = [v for name, v in volumes.items() if name != "t2"]
+    t2 = [v for name, v in volumes.items() if name == "t2" and not any(_same_outline(v, o) for o in others)]
+    return all(is_stripped(v) for v in [*others, *t2])
+
+
+def _same_outline(first: Volume, second: Volume) -> bool:
+    """Whether their voxels that are not zero are the same; every second one is looked at."""
+    a, b = (v.data[::2, ::2, ::2] != 0 for v in (first, second))
+    return bool(2 * (a & b).sum() >= SAME_OUTLINE * (a.sum() + b.sum()))
 
 
 def to_common_space(volumes: Mapping[str, Volume], *, target: str, mode: Mode = "auto") -> CommonSpace:

@@ -21,7 +21,7 @@ from ccsd.training.cases import Case, load_case
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 3  # raise it when preparation changes, so that older caches are not used
+FORMAT = 4  # raise it when preparation changes, so that older caches are not used
 
 
 def load_cases(studies: Sequence[Study], task: Task, *, cache: Path | None = None) -> list[Case]:
