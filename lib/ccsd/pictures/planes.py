@@ -54,4 +54,4 @@ def positions(grid: Grid) -> list[tuple[float, float]]:
 def upright(turned: NDArray[T], axis: int, index: int) -> NDArray[T]:
     """One slice of a RAS-ordered array as a picture (rows from the top, columns from the left): the patient's right is
     on the left, or, seen from the side, the face."""
-    return np.flip(np.take(turned, index, axis).T, axis=(0, 1))
+    return np.flip(np.moveaxis(turned, axis, 0)[index].T, axis=(0, 1))

@@ -55,7 +55,7 @@ def _planes(data: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     """The six faces, then the three planes through the middle."""
     for place in (0, -1, None):
         for axis, edge in enumerate(data.shape):
-            yield np.take(data, edge // 2 if place is None else place, axis=axis)
+            yield np.moveaxis(data, axis, 0)[edge // 2 if place is None else place]  # a view: np.take copies the whole
 
 
 def _border(planes: list[NDArray[np.float32]]) -> NDArray[np.float32]:
