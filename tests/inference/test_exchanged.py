@@ -9,7 +9,7 @@ import pytest
 
 from ccsd.inference.pipeline import common_input
 from ccsd.method.task import BRATS
-from ccsd.studies.study import read_asked, study_of
+from ccsd.studies.study import read_with_target, study_of
 from tests.conftest import SHARED_DATA
 
 STUDIES = sorted((SHARED_DATA / "brats2018" / "check").glob("*/"))[
@@ -20,7 +20,7 @@ STUDIES = sorted((SHARED_DATA / "brats2018" / "check").glob("*/"))[
 def warnings_of(folder: Path) -> list[str]:
     """The warnings of an inference from T1 and T1ce, as a folder of files has them."""
     study = study_of(next(folder.glob("*_t1.nii.gz"))).restricted(["t1", "t1ce"])
-    volumes, asked = read_asked(study, study.sources["t1"].path)
+    volumes, asked = read_with_target(study, study.sources["t1"].path)
     return common_input(study, volumes, asked, BRATS)[1].warnings
 
 

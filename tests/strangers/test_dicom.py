@@ -23,7 +23,7 @@ from ccsd.imaging.seg_read import read_seg
 from ccsd.imaging.seg_write import Author, make_seg
 from ccsd.imaging.volumes import Volume, read_source, source_grid
 from ccsd.method.task import BRATS
-from ccsd.studies.study import Study, read_asked, study_of, survey
+from ccsd.studies.study import Study, read_with_target, study_of, survey
 from tests.strangers import dicom as made_as
 from tests.strangers.dicom import Enhanced, Frame, edited, write_enhanced
 from tests.studies.dicom_files import Made, some_data, write_series
@@ -119,7 +119,7 @@ def test_copies_with_identifiers_of_their_own_are_one_volume_and_said(series: li
     source = study_of(series[0].parent).sources["flair"]
     assert_same(read_source(source), plain)
     assert "up to 2 slices lie at one place" in source.notes[0]
-    volumes, asked = read_asked(study_of(series[0].with_name("copy3")), series[0].with_name("copy3"))
+    volumes, asked = read_with_target(study_of(series[0].with_name("copy3")), series[0].with_name("copy3"))
     assert_same(volumes[asked], plain)
 
 

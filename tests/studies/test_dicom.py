@@ -15,7 +15,7 @@ from ccsd.common.errors import InputError
 from ccsd.imaging.dicom import group_series, is_dicom_file
 from ccsd.imaging.dicom_volume import read_series
 from ccsd.imaging.volumes import read_sources
-from ccsd.studies.study import read_asked, study_of, survey
+from ccsd.studies.study import read_with_target, study_of, survey
 from tests.conftest import SHARED_DATA
 from tests.studies.dicom_files import Made, some_data, write_series
 
@@ -149,7 +149,7 @@ def test_any_file_of_a_series_finds_the_sister_series_in_the_folders_beside_it(t
     write_series(tmp_path / "stranger", other)
     study = study_of(t2[4])
     assert list(study.sources) == ["t2", "flair"]
-    volumes, asked = read_asked(study, t2[4])
+    volumes, asked = read_with_target(study, t2[4])
     assert (list(volumes), asked) == (["t2", "flair"], "t2")
 
 

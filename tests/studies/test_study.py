@@ -11,7 +11,7 @@ import pytest
 
 from ccsd.common.errors import InputError, NotFoundError
 from ccsd.studies import scan
-from ccsd.studies.study import Study, find_studies, read_asked, study_of, survey
+from ccsd.studies.study import Study, find_studies, read_with_target, study_of, survey
 
 
 @pytest.mark.parametrize("asked", ["t1", "t1ce", "t2", "flair"])
@@ -173,7 +173,7 @@ def test_a_decathlon_file_gives_four_sources_and_its_label_from_the_folder_besid
     (study,) = find_studies(tmp_path)
     assert {m: s.channel for m, s in study.sources.items()} == {"flair": 0, "t1": 1, "t1ce": 2, "t2": 3}
     assert study.label == label
-    volumes, asked = read_asked(study, image)
+    volumes, asked = read_with_target(study, image)
     assert asked == "flair"
     data = np.asarray(nib.loadsave.load(image).dataobj)
     assert np.array_equal(volumes["t1ce"].data, data[..., 2])
@@ -241,7 +241,7 @@ def test_a_refused_image_may_be_asked_for_and_gives_the_grid_not_the_content(tmp
     nifti(tmp_path / "p" / "T2_AX.nii.gz")
     study = study_of(asked)
     assert chosen(study) == {"t2": "T2_AX.nii.gz"}
-    volumes, name = read_asked(study, asked)
+    volumes, name = read_with_target(study, asked)
     assert (list(volumes), name) == (["t2", "DWI_b1000.nii.gz"], "DWI_b1000.nii.gz")
 
 

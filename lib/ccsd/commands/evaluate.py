@@ -45,7 +45,7 @@ def main() -> None:
     window = WindowConfig(edge=arguments.window or None, overlap=arguments.overlap)
     device = read_device(arguments.device)
     model = _model(arguments.model, read_task(arguments.task) if arguments.task else BRATS)
-    network = model.network.place(device)
+    network = model.network.to_device(device)
     studies = _studies(arguments.data, arguments.studies, network.task)
     if arguments.out:
         _folder(arguments.out)

@@ -9,7 +9,7 @@ from ccsd.common.settings import read_task
 from ccsd.method.task import BRATS
 from ccsd.pictures.overlay import overlay
 from ccsd.studies.labels import read_label
-from ccsd.studies.study import read_asked, study_of
+from ccsd.studies.study import read_with_target, study_of
 
 EXAMPLE = """example:
   ccsd picture --image patient7/t1ce.nii.gz --mask masks/patient7_seg.nii.gz --out patient7.png
@@ -30,9 +30,9 @@ def main() -> None:
     study = study_of(arguments.image, task.modalities)
     if arguments.modalities:
         study = study.restricted(arguments.modalities)
-    volumes, asked = read_asked(study, arguments.image)
-    grid = volumes[asked].grid
+    volumes, target = read_with_target(study, arguments.image)
+    grid = volumes[target].grid
     shown = [m for m in arguments.modalities or study.sources if volumes[m].grid.matches(grid)]
     mask, _ = read_label(arguments.mask, known=len(task.labels), aliases=task.aliases, reference=grid)
-    overlay([volumes[m].data for m in shown or [asked]], mask, grid).save(arguments.out)
+    overlay([volumes[m].data for m in shown or [target]], mask, grid).save(arguments.out)
     print(arguments.out)

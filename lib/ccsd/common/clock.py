@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ccsd.common.stopping import stop_here
+from ccsd.common.stopping import check_cancelled
 
 
 class Clock:
@@ -20,10 +20,10 @@ class Clock:
         self._now = now
         self._last = self._start = now()
 
-    def lap(self, name: str) -> None:
+    def step(self, name: str) -> None:
         """The step `name` ends now. Raises StoppedError if nobody waits for the next."""
         self._note(name)
-        stop_here()
+        check_cancelled()
 
     def end(self, name: str) -> None:
         """The last step ends now: the `total` is known."""

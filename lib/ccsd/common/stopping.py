@@ -35,7 +35,7 @@ class Deadline:
 
 @contextmanager
 def stoppable(asked: Asked) -> Iterator[None]:
-    """Within, `stop_here` ends the work of this thread once `asked` is set."""
+    """Within, `check_cancelled` ends the work of this thread once `asked` is set."""
     token = _asked.set(asked)
     try:
         yield
@@ -43,7 +43,7 @@ def stoppable(asked: Asked) -> Iterator[None]:
         _asked.reset(token)
 
 
-def stop_here() -> None:
+def check_cancelled() -> None:
     """A step of long work. Raises StoppedError if it shall stop; does nothing outside `stoppable`."""
     asked = _asked.get()
     if asked is not None and asked.is_set():

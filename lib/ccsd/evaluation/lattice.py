@@ -26,7 +26,7 @@ from ccsd.method.task import Task
 from ccsd.preprocessing.common_space import CommonSpace
 from ccsd.preprocessing.prepare import NetworkInput
 from ccsd.studies.labels import label_grid, read_annotation
-from ccsd.studies.study import Study, read_asked
+from ccsd.studies.study import Study, read_with_target
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def read_labelled(study: Study, task: Task, *, label: Path | None = None, image:
     label = label or study.label
     if label is None:
         raise InputError(f"study {study.id} has no label, expected one beside its images")
-    volumes, target = read_asked(study, image or next(iter(study.sources.values())).path)
+    volumes, target = read_with_target(study, image or next(iter(study.sources.values())).path)
     if image is None:
         target = _drawn_on(label_grid(label), volumes) or target
     region = task.region_of(label.name)

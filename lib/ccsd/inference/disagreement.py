@@ -9,7 +9,7 @@ from ccsd.inference.predict import WindowConfig, predict
 from ccsd.method import subsets
 from ccsd.method.network import CCSDNetwork
 
-LEAST_ML = 1.0  # of tumour: where hardly any is found the disagreement is not blown up
+MIN_ML = 1.0  # of tumour: where hardly any is found the disagreement is not blown up
 
 
 def subset_disagreement(network: CCSDNetwork, volumes: Tensor, present: Tensor, *, window: WindowConfig) -> float:
@@ -25,7 +25,7 @@ def subset_disagreement(network: CCSDNetwork, volumes: Tensor, present: Tensor, 
     """
     chosen = subsets.lattice(subsets.from_present(present))
     found = torch.stack(list(predict(network, volumes, present, chosen, window).values()))  # (S, R, d, h, w)
-    least = LEAST_ML * 1000 / network.task.spacing**3
+    least = MIN_ML * 1000 / network.task.spacing**3
     variance = found.var(dim=0, unbiased=False).sum(dim=(1, 2, 3))  # (R,)
     volume = found.mean(dim=0).sum(dim=(1, 2, 3))
     return float((variance / (volume + least)).mean())

@@ -31,7 +31,7 @@ from ccsd.preprocessing.common_space_cache import cached_common_space
 from ccsd.preprocessing.prepare import NetworkInput, prepare
 from ccsd.studies.archives import unpacked
 from ccsd.studies.enhancement import is_after
-from ccsd.studies.study import Study, from_images, image_of, read_asked, study_of
+from ccsd.studies.study import Study, from_images, image_of, read_with_target, study_of
 
 __all__ = [
     "Options",
@@ -72,17 +72,17 @@ class Segmenter:
         """
         options, clock, task = options or Options(), clock or Clock(), self.model.task
         target = target or next(iter(study.sources.values())).path
-        images, name = read_asked(study, target)
-        clock.lap("read")
+        images, name = read_with_target(study, target)
+        clock.step("read")
         prepared, common = common_input(study, images, name, task, cache=self.cache, mode=options.preprocess)
-        clock.lap("prepare")
+        clock.step("prepare")
         with self._lock:
             checkpoint = self.model.current()
             probabilities = region_probabilities(checkpoint, prepared, options, memory=self.memory)
-        clock.lap("network")
+        clock.step("network")
         fraction = options.min_component_fraction
         label, removed = mask_on_grid(probabilities, prepared, common, task, min_component_fraction=fraction)
-        clock.lap("restore")
+        clock.step("restore")
         source = image_of(study, name) or Source(target)
         used = study.without(common.left_out)
         return Segmentation(label, removed, used, source, images, common, checkpoint, options)
@@ -145,7 +145,7 @@ def common_input(
     """The network's input from all modalities of a study, and the way back to the image that is called `target`.
 
     Args:
-        images: as `ccsd.studies.study.read_asked` gives them.
+        images: as `ccsd.studies.study.read_with_target` gives them.
 
     Raises:
         InputError: none of them can be used.
@@ -170,7 +170,7 @@ def region_probabilities(
     checkpoint: Checkpoint, prepared: NetworkInput, options: Options, *, memory: FeatureCache | None = None
 ) -> Tensor:
     """Probabilities of the regions (R, d, h, w) in the network's frame, from exactly the present modalities."""
-    network = checkpoint.network.place(options.device)
+    network = checkpoint.network.to_device(options.device)
     subset = subsets.from_present(prepared.present)
     found = predict(
         network,

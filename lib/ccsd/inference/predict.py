@@ -12,7 +12,7 @@ from monai.inferers import sliding_window_inference
 from torch import Tensor
 
 from ccsd.common.errors import InputError
-from ccsd.common.stopping import stop_here
+from ccsd.common.stopping import check_cancelled
 from ccsd.inference.feature_cache import FeatureCache, digest, joined, keep, without_specific
 from ccsd.method.network import CCSDNetwork, Features
 
@@ -104,7 +104,7 @@ def predict(
         return joined(parts)
 
     def all_subsets(batch: Tensor) -> Tensor:
-        stop_here()
+        check_cancelled()
         with torch.autocast(device.type, kind, enabled=kind != torch.float32):
             logits = network.decode(encoded(batch), chosen)
         return torch.cat([torch.sigmoid(x.float()) for x in logits], dim=1)  # (1, S*R, ...)

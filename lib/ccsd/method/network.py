@@ -122,7 +122,7 @@ class CCSDNetwork(nn.Module):
         """Every edge of an input must be a multiple of this many voxels."""
         return int(self.config.stem_stride * 2 ** (len(self.config.widths) - 1))
 
-    def place(self, device: torch.device) -> CCSDNetwork:
+    def to_device(self, device: torch.device) -> CCSDNetwork:
         """Move to `device`, in the memory format that its convolutions are fastest in."""
         memory = torch.channels_last_3d if device.type == "cpu" else torch.contiguous_format
         self.to(device)

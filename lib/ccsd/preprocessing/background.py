@@ -17,7 +17,7 @@ from ccsd.preprocessing.brain import BRAIN_ML, is_stripped
 
 INSIDE = float(np.finfo(np.float32).tiny)  # an exact zero inside the brain would be read as background
 SOLID = 0.8  # share of a background's voxels whose neighbour has the same value; noise has far fewer
-LEAST_SHARE = 0.002  # of the looked-at planes that a background fills
+MIN_SHARE = 0.002  # of the looked-at planes that a background fills
 RIPPLE = 0.01  # of the 99th percentile; splines leave less than this two voxels from the brain
 RIPPLED = 0.015  # of the voxels that differ from the background; around stripped scans it is below 0.005
 GAP = 0.2  # of all brightness, between a background and the least of the rest
@@ -67,7 +67,7 @@ def _is_solid(planes: list[NDArray[np.float32]], value: float) -> bool:
     found = sum(int(s.sum()) for s in same)
     beside = sum(int(s[1:].sum()) for s in same)
     together = sum(int((s[1:] & s[:-1]).sum()) for s in same)
-    return found > LEAST_SHARE * sum(s.size for s in same) and together > SOLID * beside
+    return found > MIN_SHARE * sum(s.size for s in same) and together > SOLID * beside
 
 
 def _centres(data: NDArray[np.float32], known: list[float]) -> list[float]:

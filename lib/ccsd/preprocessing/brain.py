@@ -22,12 +22,12 @@ from torch import Tensor
 
 from ccsd.common.errors import InputError
 from ccsd.imaging.volumes import Volume
-from ccsd.preprocessing.coverage import LEAST_SLICES, is_slab
+from ccsd.preprocessing.coverage import MIN_SLICES, is_slab
 from ccsd.preprocessing.skull import shows_skull
 
 HEAD_EDGE, BRAIN_EDGE = 128, 256  # voxels: the first network sees the head, the second the brain's box
 MARGIN = 0.1  # of the brain's box, on each side
-LEAST_PLANE = 0.02  # share of a plane that the brain fills where its box begins
+MIN_PLANE_SHARE = 0.02  # share of a plane that the brain fills where its box begins
 MEAN, DEVIATION = 0.449, 0.226  # of the images that the networks were trained on
 BRAIN_ML = (700.0, 2200.0)  # what a human brain with its fluid may measure
 FOUND_ML = (100.0, 3000.0)  # outside: what was found is none
@@ -55,8 +55,8 @@ def extract_brain(volume: Volume) -> NDArray[np.bool_]:
     if is_stripped(volume):
         return volume.data != 0
     slices = min(volume.grid.shape)
-    if slices < LEAST_SLICES:
-        raise InputError(f"{slices} slices with skull, expected {LEAST_SLICES} or more to find a brain in")
+    if slices < MIN_SLICES:
+        raise InputError(f"{slices} slices with skull, expected {MIN_SLICES} or more to find a brain in")
     orientation = nib.orientations.io_orientation(volume.grid.affine)
     turned = nib.orientations.apply_orientation(volume.data, orientation)
     around = _air_around(turned.shape, volume.grid.spacing[np.argsort(orientation[:, 0])], slab=is_slab(volume.grid))
@@ -111,7 +111,7 @@ def _box(mask: NDArray[np.bool_], shape: torch.Size) -> tuple[slice, slice, slic
     slices = []
     for axis, edge in enumerate(shape):
         others = tuple(a for a in range(3) if a != axis)
-        filled = np.flatnonzero(mask.mean(axis=others) > LEAST_PLANE)
+        filled = np.flatnonzero(mask.mean(axis=others) > MIN_PLANE_SHARE)
         if not filled.size:
             raise InputError("no brain was found, expected an MR image of a whole head")
         scale = edge / HEAD_EDGE

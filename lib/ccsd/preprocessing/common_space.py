@@ -40,7 +40,7 @@ THIN = 2.0  # mm; a series of thinner slices is a better reference than one of t
 ORTHOGONAL = 1e-3  # largest cosine between two axes of a grid
 MARGIN = 4  # mm around the brain
 SAME_OUTLINE = 0.98  # Dice of the voxels that are not zero
-LEAST_INFORMATION = 0.5  # nats that two aligned heads share; 10 mm apart they share less
+MIN_INFORMATION = 0.5  # nats that two aligned heads share; 10 mm apart they share less
 
 
 @dataclass(frozen=True)
@@ -162,21 +162,21 @@ def aligned(volumes: Mapping[str, Volume], target: str) -> CommonSpace:
     with _step("brain extraction", reference):
         brain = extract_brain(volumes[reference])
     notes = _brain_warnings(brain, volumes[reference], reference)
-    clock.lap("brain")
-    placed = {m: v for m, v in volumes.items() if m == reference or min(v.grid.shape) >= coverage.LEAST_SLICES}
+    clock.step("brain")
+    placed = {m: v for m, v in volumes.items() if m == reference or min(v.grid.shape) >= coverage.MIN_SLICES}
     to_series, more = _place_on(reference, placed)
-    clock.lap("register")
+    clock.step("register")
     left_out, lost = _left_out(reference, brain, volumes, to_series)
     used = {m: v for m, v in volumes.items() if m not in lost}
     to_reference, still_more = _turn_to_template(volumes[reference], brain, reference)
-    clock.lap("template")
+    clock.step("template")
     transforms = {m: to_series[m] @ to_reference for m in used}
     with _step("resampling", ", ".join(used)):
         grid = _grid_around(brain, volumes[reference].grid, to_reference)
         share = resample(Volume(brain.astype(np.float32), volumes[reference].grid), grid, to_reference)
         brain = share > 0.5
         common = {m: _interpolate(v, grid, transforms[m], brain) for m, v in used.items()}
-    clock.lap("resample")
+    clock.step("resample")
     notes += [note for name, note in more.items() if name not in left_out]
     grids = {m: v.grid for m, v in used.items()}
     return CommonSpace(common, brain, transforms, grids, target, clock.seconds, [*notes, *still_more], left_out)
@@ -256,7 +256,7 @@ def untouched(volumes: Mapping[str, Volume], target: str, *, judged: bool) -> Co
 
 
 def _slab_warnings(grid: Grid, name: str) -> list[str]:
-    if min(grid.shape) >= coverage.LEAST_SLICES:
+    if min(grid.shape) >= coverage.MIN_SLICES:
         return []
     return [f"{name} has {min(grid.shape)} slices, the network was trained on whole brains: check the mask"]
 
@@ -290,11 +290,11 @@ def _placed(reference: str, name: str, volumes: Mapping[str, Volume]) -> tuple[M
         found = register_rigid(fixed, moving)
     except UnalignedError:
         return np.eye(4), f"{name} could not be registered to {reference}: it lies where the scanner put it"
-    if found.information >= LEAST_INFORMATION:
+    if found.information >= MIN_INFORMATION:
         return found.matrix, ""
     return found.matrix, (
         f"{name} may not lie on {reference}: registration ended at {found.information:.2f} nats of mutual "
-        f"information, expected {LEAST_INFORMATION} or more"
+        f"information, expected {MIN_INFORMATION} or more"
     )
 
 
@@ -324,7 +324,7 @@ def _turn_to_template(reference: Volume, brain: NDArray[np.bool_], name: str) ->
     stripped = Volume(np.where(brain, reference.data, 0).astype(np.float32), reference.grid)
     with suppress(UnalignedError):
         found = register_rigid(template(), stripped, fine=False)
-        if found.information >= LEAST_INFORMATION:
+        if found.information >= MIN_INFORMATION:
             return found.matrix, []
     return np.eye(4), [f"{name} could not be turned to the standard brain: the network sees the head as it was scanned"]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ccsd.imaging.volumes import Grid, Volume
 
-LEAST_SLICES = 5  # of fewer there is nothing to align or to find a brain in
+MIN_SLICES = 5  # of fewer there is nothing to align or to find a brain in
 SLAB = 100.0  # mm; a grid whose shortest side is less shows part of a head
 SHORTER = 0.8  # of the shortest side of another series (WHOLE mm of it at most): part of what that one shows
 WHOLE = 130.0
@@ -49,4 +49,4 @@ def too_little(share: float) -> str:
 
 def too_few(slices: int, beside: str) -> str:
     """Why a series is left out, as a clause."""
-    return f"it has {slices} slices, expected {LEAST_SLICES} or more beside {beside}"
+    return f"it has {slices} slices, expected {MIN_SLICES} or more beside {beside}"

@@ -214,12 +214,12 @@ def _study(found: Found, choice: Choice) -> Study:
 
 
 def image_of(study: Study, name: str) -> Source | None:
-    """The image of a study that `read_asked` calls by this name."""
+    """The image of a study that `read_with_target` calls by this name."""
     left_out = (o.source for o in (*study.spare, *study.unknown, *study.refused))
     return study.sources.get(name) or next((s for s in left_out if s.name == name), None)
 
 
-def read_asked(study: Study, asked: Path) -> tuple[dict[str, Volume], str]:
+def read_with_target(study: Study, asked: Path) -> tuple[dict[str, Volume], str]:
     """All images of a study, each on its own grid, and which of them is the asked one: its modality, or its name if it
     is none of the modalities (its volume is then there too). For a folder: the first modality.
 

@@ -79,7 +79,7 @@ class Run:
         self.device = device
         self.processes = processes
         self.limit = limit
-        self.network = network.place(device)
+        self.network = network.to_device(device)
         self.averaged = copy.deepcopy(network).eval()
         self._start = copy.deepcopy(network).eval() if config.keep else None
         self.generator = torch.Generator().manual_seed(config.seed + processes.rank)

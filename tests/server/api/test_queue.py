@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from ccsd.common.errors import BusyError
-from ccsd.common.stopping import StoppedError, stop_here
+from ccsd.common.stopping import StoppedError, check_cancelled
 from ccsd.server.api.queue import InferenceQueue
 
 
@@ -26,7 +26,7 @@ class Clinic:
         def work() -> str:
             self.done.append(name)
             while not self.may_end.wait(0.005):
-                stop_here()
+                check_cancelled()
             return name
 
         return asyncio.ensure_future(self.queue.run(work, user=user, gone=self.leaving[name].wait))
@@ -136,4 +136,4 @@ def test_an_error_of_the_work_reaches_who_asked_and_the_next_one_starts() -> Non
 
 
 def test_outside_a_queue_nothing_stops() -> None:
-    stop_here()
+    check_cancelled()

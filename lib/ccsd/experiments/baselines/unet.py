@@ -49,7 +49,7 @@ class PlainUNet(nn.Module):
         """Every edge of an input must be a multiple of this many voxels."""
         return int(STRIDE * 2 ** (len(FILTERS) - 1))
 
-    def place(self, device: torch.device) -> PlainUNet:
+    def to_device(self, device: torch.device) -> PlainUNet:
         return self.to(device)
 
     def encode(self, volumes: Tensor, present: Tensor) -> Seen:

@@ -18,7 +18,7 @@ import psutil
 import requests
 from requests.adapters import HTTPAdapter
 
-PATIENCE = 600  # s for one answer
+DEADLINE = 600  # s for one answer
 DAY = ("mask", "label", "info", "mask", "next study", "mask", "info", "mask")  # what a user does, over and over
 TRAINING = {"max_epochs": 1000, "steps": 5, "patch": 64}
 
@@ -153,7 +153,7 @@ class _User:
         began = time.monotonic()
         try:
             while True:
-                answer = self.session.request(method, self.url + path, timeout=PATIENCE, **sent)
+                answer = self.session.request(method, self.url + path, timeout=DEADLINE, **sent)
                 if answer.status_code != 429 or "Retry-After" not in answer.headers:
                     break
                 self.seen.refused[kind] += 1
@@ -189,8 +189,8 @@ def _train(user: _User, plan: Plan, seen: Seen, began: float) -> None:
     started = user.ask("train", "POST", "/train/ccsd", json=plan.training)
     while started is not None and not user.over():
         time.sleep(0.5)
-    status = user.session.get(f"{user.url}/train/", timeout=PATIENCE).json()
-    user.session.delete(f"{user.url}/train/", timeout=PATIENCE)
+    status = user.session.get(f"{user.url}/train/", timeout=DEADLINE).json()
+    user.session.delete(f"{user.url}/train/", timeout=DEADLINE)
     epochs = sum("epoch" in str(line) for line in status.get("details", ()))
     seen.training = f"{status.get('status')}, {epochs} lines of epochs in the last of its log"
     if status.get("status") == "ERROR":

@@ -116,7 +116,7 @@ def replace_modalities(n: int) -> Task:
 
 def _network(setting: Setting, task: Task) -> CCSDNetwork:
     torch.manual_seed(0)
-    return CCSDNetwork(task, setting.config).place(setting.device)
+    return CCSDNetwork(task, setting.config).to_device(setting.device)
 
 
 def _volumes(setting: Setting, n: int) -> Tensor:

@@ -36,7 +36,7 @@ def main() -> None:
         study = study_of(image, BRATS.modalities)
         prepared = prepare(read_sources(study.sources), BRATS.modalities, spacing=BRATS.spacing)
         model = model_of(SHIPPED, BRATS)
-        network = model.current().network.place(torch.device("cpu"))
+        network = model.current().network.to_device(torch.device("cpu"))
         found = {
             "files": lambda: of_files(study),
             "studies": lambda: of_studies(network, prepared),

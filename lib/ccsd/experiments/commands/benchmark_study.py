@@ -67,7 +67,7 @@ def _study(arguments: argparse.Namespace, model: ServedModel, folder: Path, devi
 
 
 def _network(model: ServedModel, device: torch.device, repeats: int) -> None:
-    network = model.current().network.place(device)
+    network = model.current().network.to_device(device)
     setting = Setting(network.config, 0, device, repeats)
     own = ours(setting, network, BRAIN)
     print(

@@ -30,7 +30,7 @@ CHOROID = {"t1": -0.6, "t1ce": 2.4, "t2": 1.2, "flair": 0.3}
 LESION = {"t1": -0.5, "t1ce": -0.4, "t2": 1.4, "flair": 1.7}  # of white matter
 SCAR = {"t1": -1.7, "t1ce": -1.6, "t2": 2.0, "flair": -0.9}  # an old stroke
 DETAIL = {"t1": 5.0, "t1ce": 4.5, "t2": -4.0, "flair": -2.0}  # how the template's T1 detail shows
-LEAST_ENHANCEMENT = 0.7
+MIN_ENHANCEMENT = 0.7
 
 
 def draw_contrasts(
@@ -62,7 +62,7 @@ def draw_contrasts(
                 mean = mean if large else rng.choice([0.3, mean])
             level = rng.normal(mean, deviation)
             if modality == "t1ce" and value == ENHANCING:
-                level = max(level, LEAST_ENHANCEMENT)
+                level = max(level, MIN_ENHANCEMENT)
             uneven = rng.uniform(0.3, 0.9)
             image += share * (level + uneven * patchy + 0.15 * fine - image)
         for name, level in (("cavity", csf), ("white", LESION[modality]), ("stroke", SCAR[modality])):

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from starlette.concurrency import run_in_threadpool
 
 from ccsd.common.errors import BusyError
-from ccsd.common.stopping import StoppedError, stop_here, stoppable
+from ccsd.common.stopping import StoppedError, check_cancelled, stoppable
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class InferenceQueue:
 
         Args:
             gone: waits until the client has left; work that waits is then dropped, work under way ends at its next
-                `ccsd.common.stopping.stop_here`.
+                `ccsd.common.stopping.check_cancelled`.
 
         Raises:
             BusyError: no place is free.
@@ -99,7 +99,7 @@ class InferenceQueue:
     def _timed(self, work: Callable[[], T], gone: threading.Event) -> T:
         started = time.perf_counter()
         with stoppable(gone):
-            stop_here()
+            check_cancelled()
             result = work()
         self._usual += 0.3 * (time.perf_counter() - started - self._usual)
         return result

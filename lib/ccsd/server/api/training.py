@@ -18,7 +18,7 @@ from ccsd.server.api.auth import ADMIN, USER
 from ccsd.server.api.openapi import BUSY
 from ccsd.server.api.tasks import LATER, under_way
 from ccsd.server.api.values import check_known, for_a_task
-from ccsd.server.trainers.own_process import STAYS
+from ccsd.server.trainers.own_process import OLD_WEIGHTS_STAY
 from ccsd.server.trainers.progress import told
 from ccsd.server.trainers.settings import read_wanted
 
@@ -91,8 +91,8 @@ def with_outcome(task: dict[str, Any]) -> dict[str, Any]:
     elif task["status"] == "STOPPED":
         outcome = "stopped; what was published stays"
     elif task["status"] == "ERROR":
-        killed = f"the training process ended without a word: it was killed, or memory ran out; {STAYS}"
-        failed = f"the training failed, its log is in details and in /logs/; {STAYS}"
+        killed = f"the training process ended without a word: it was killed, or memory ran out; {OLD_WEIGHTS_STAY}"
+        failed = f"the training failed, its log is in details and in /logs/; {OLD_WEIGHTS_STAY}"
         outcome = errors[-1] if errors else failed if any("Traceback" in line for line in lines) else killed
     return {**task, "outcome": outcome, "progress": _progress(task)}
 

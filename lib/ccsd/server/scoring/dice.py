@@ -41,7 +41,7 @@ class DiceOfModel(ScoringMethod):
         """
         device = read_device(request.get("device"))
         checkpoint = self.model.current()
-        checkpoint.network.place(device)
+        checkpoint.network.to_device(device)
         rows = datastore.datalist()
         if not rows:
             raise InputError("no label with the tag final is saved, expected at least one to compare with")

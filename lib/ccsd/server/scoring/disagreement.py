@@ -17,7 +17,7 @@ from ccsd.models.checkpoint import Checkpoint
 from ccsd.models.served import ServedModel
 from ccsd.server.datastores.store import StudyDatastore
 from ccsd.server.scoring.scores import Scores
-from ccsd.studies.study import read_asked, study_of
+from ccsd.studies.study import read_with_target, study_of
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class SubsetDisagreement(ScoringMethod):
         """`{image id: score}`; each study is also a line of the log. Studies that cannot be read have none."""
         device = read_device(request.get("device"))
         checkpoint = self.model.current()
-        checkpoint.network.place(device)
+        checkpoint.network.to_device(device)
         images = datastore.one_a_study(datastore.get_unlabeled_images())
         result = {}
         for number, image in enumerate(images, start=1):
@@ -59,7 +59,7 @@ class SubsetDisagreement(ScoringMethod):
     def _score(self, image: str, checkpoint: Checkpoint, datastore: StudyDatastore) -> dict[str, Any]:
         target, task = Path(datastore.study_image(image)), self.model.task
         study = study_of(target, task.modalities)
-        images, name = read_asked(study, target)
+        images, name = read_with_target(study, target)
         prepared, _ = common_input(study, images, name, task, cache=self.cache)
         score = subset_disagreement(checkpoint.network, prepared.volumes, prepared.present, window=WindowConfig())
         return {"score": round(score, 5), "has": list(study.sources)}

@@ -23,7 +23,7 @@ from ccsd.common.stopping import Deadline, StoppedError, stoppable
 from ccsd.models.card import Card
 from ccsd.models.served import ServedModel
 from ccsd.server.trainers.job import Job, learn
-from ccsd.server.trainers.own_process import STAYS, began
+from ccsd.server.trainers.own_process import OLD_WEIGHTS_STAY, began
 from ccsd.server.trainers.progress import PREPARING, Progress
 from ccsd.server.trainers.records import read_json
 from ccsd.server.trainers.settings import DEFAULTS, Wanted, read_wanted
@@ -119,7 +119,7 @@ class CCSDTrainTask(TrainTask):
         except StoppedError:
             raise InputError(
                 f"max_minutes was over while the {len(entries)} studies were prepared, expected more; those that are "
-                f"prepared are kept, so that another try gets further; {STAYS}"
+                f"prepared are kept, so that another try gets further; {OLD_WEIGHTS_STAY}"
             ) from None
         if not any(not one.earlier for one in ready):
             raise InputError(f"none of the labelled studies can be used: {'; '.join(left_out.values())}")

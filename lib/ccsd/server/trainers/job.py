@@ -99,7 +99,7 @@ def learn(rank: int, count: int, job: Job) -> None:
     if state:
         logger.info("resuming after epoch %d", state["run"]["epoch"])
         job = replace(job, card=card_of(state["card"]), weights=state["weights"])
-    network = job.versions.load(str(job.card.parent)).network.place(device)
+    network = job.versions.load(str(job.card.parent)).network.to_device(device)
     training = [read_cached(one.file) for one in job.training]
     listed = [read_cached(one.file) for one in job.validation if one.id in job.card.validation]
     limit, progress = job.progress.limit, job.progress

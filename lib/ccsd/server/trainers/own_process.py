@@ -17,7 +17,7 @@ from ccsd.common.errors import DivergedError, InputError, is_full
 NICENESS = 10
 TICKS = os.sysconf("SC_CLK_TCK")
 _born: ContextVar[float | None] = ContextVar("start of this process", default=None)
-STAYS = "the weights before it stay"
+OLD_WEIGHTS_STAY = "the weights before it stay"
 
 
 @contextmanager
@@ -48,10 +48,11 @@ def sentence_of(error: BaseException) -> str | None:
     if isinstance(error, InputError | DivergedError):
         return str(error)
     if isinstance(error, OSError) and is_full(error):
-        return f"the disk is full ({error.filename or 'while weights were written'}), expected room for them; {STAYS}"
+        written = error.filename or "while weights were written"
+        return f"the disk is full ({written}), expected room for them; {OLD_WEIGHTS_STAY}"
     text = str(error)
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        return f"not enough memory, expected a smaller patch, train_batch_size or window; {STAYS}"
+        return f"not enough memory, expected a smaller patch, train_batch_size or window; {OLD_WEIGHTS_STAY}"
     cause = error.__cause__ or error.__context__
     return sentence_of(cause) if cause else None
 

@@ -20,7 +20,7 @@ from ccsd.method.network import CCSDNetwork
 from ccsd.models.card import UNTRAINED, Card
 from ccsd.models.checkpoint import write_tensors
 from ccsd.models.rule import Verdict, judge
-from ccsd.server.trainers.own_process import STAYS
+from ccsd.server.trainers.own_process import OLD_WEIGHTS_STAY
 from ccsd.training.loop import Epoch, describe, mean_dice
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Records:
                 f"has no room for a step: one takes about {limit.step:.0f} s, the validation after it "
                 f"{limit.rest:.0f} s, and the start took the rest; expected at least {math.ceil(needed)}"
             )
-        return f"nothing was trained: max_minutes is {minutes:g}, which {why}; {STAYS}"
+        return f"nothing was trained: max_minutes is {minutes:g}, which {why}; {OLD_WEIGHTS_STAY}"
 
     def _publish(self, epoch: Epoch, verdict: Verdict, card: Card) -> None:
         score = epoch.score or 0.0

@@ -14,7 +14,7 @@ from typing import Any
 
 from ccsd.common.errors import InputError
 from ccsd.common.files import replacing, write_json
-from ccsd.common.stopping import stop_here
+from ccsd.common.stopping import check_cancelled
 from ccsd.method.task import Task
 from ccsd.models.card import REPLAYED
 from ccsd.studies.study import Study, find_studies, study_of
@@ -87,7 +87,7 @@ def prepare_entries(
     ready, left_out = [], {}
     for number, entry in enumerate(entries, start=1):
         on_study(number)
-        stop_here()
+        check_cancelled()
         how: dict[str, Any] = {"image": entry.image, "drawn": entry.regions}
         try:
             load_cached(entry.study, entry.label, task, folder, **how)
