@@ -84,6 +84,15 @@ def test_a_folder_of_studies_gives_a_mask_each_and_a_table(segment: Command, stu
             assert picture.size == (1800, 1200)
 
 
+def test_a_page_on_each_mask_is_written_where_it_is_asked_for_also_afterwards(
+    segment: Command, studies: Path, out: Path
+) -> None:
+    assert segment(studies / "one") == 0
+    assert not list(out.glob("*.pdf"))
+    assert segment(studies / "one", "--report") == 0
+    assert (out / "one.pdf").read_bytes().startswith(b"%PDF-")
+
+
 def test_the_mask_is_the_file_that_the_server_sends(segment: Command, studies: Path, out: Path, weights: Path) -> None:
     assert segment(studies / "one", "--modalities", "t1,flair") == 0
     server = CCSDInferTask(ServedModel(out / "none.pt", weights, BRATS, PRESETS["tiny"]), cache=out / "cache")

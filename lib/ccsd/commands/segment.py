@@ -1,7 +1,8 @@
 """Segment brain tumours in studies, without a server: one study, several, or a folder of hundreds.
 
 OUT then holds, for each study, <study>_seg.nii.gz (the mask, on the voxels of the study's first modality),
-<study>_seg.json (what was used and why, volumes, warnings), with --picture <study>.png; and for all volumes.csv.
+<study>_seg.json (what was used and why, volumes, warnings), with --picture <study>.png, with
+--report <study>.pdf (one page for people); and for all volumes.csv.
 A study that fails is told, and the others go on. Stopped and started again, it goes on where it was.
 """
 
@@ -146,6 +147,7 @@ def _run(arguments: argparse.Namespace, task: Task) -> Run:
         device=arguments.device,
         extension=arguments.format,
         picture=arguments.picture,
+        report=arguments.report,
         overwrite=arguments.overwrite,
     )
 
@@ -167,6 +169,7 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--format", choices=EXTENSIONS, default=EXTENSIONS[0], help="of masks; .dcm: DICOM SEG")
     parser.add_argument("--picture", action="store_true", help="draw each mask over its images")
+    parser.add_argument("--report", action="store_true", help="write a page of PDF on each mask")
     parser.add_argument("--json", action="store_true", help="print each answer as a line of JSON")
     parser.add_argument("--overwrite", action="store_true", help="make masks again that are there")
     parser.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler: its workers segment, over shared files")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from ccsd.common.devices import read_device
 from ccsd.common.errors import InputError, is_full
 from ccsd.common.files import replacing, write_json
 from ccsd.common.settings import read_task
+from ccsd.imaging.grid import Volume
 from ccsd.inference.mask_file import write_mask
 from ccsd.inference.pipeline import Options, Segmentation, Segmenter, find_study
 from ccsd.method.task import BRATS
 from ccsd.models.served import model_of
 from ccsd.pictures.overlay import overlay
+from ccsd.pictures.report import Report, best_shown, made_by, report_pdf
 from ccsd.preprocessing.common_space import Mode
 from ccsd.studies.archives import is_archive, stem_of, unpacked
 from ccsd.studies.scan import listed
@@ -55,7 +58,7 @@ class Run:
         out: folder for the results.
         weights, task: files (None: what the app serves, BraTS); device: None: each worker's best.
         extension: of the masks.
-        picture: whether one is drawn; overwrite: whether masks that are there are made again.
+        picture, report: whether one is drawn, written; overwrite: whether masks that are there are made again.
     """
 
     out: Path
@@ -66,6 +69,7 @@ class Run:
     device: str | None = None
     extension: str = ".nii.gz"
     picture: bool = False
+    report: bool = False
     overwrite: bool = False
 
     @property
@@ -86,6 +90,13 @@ class Run:
 
     def picture_of(self, name: str) -> Path:
         return self.out / f"{name}.png"
+
+    def report_of(self, name: str) -> Path:
+        return self.out / f"{name}.pdf"
+
+    def extras(self, name: str) -> list[Path]:
+        """What is asked for beside the mask and the answer."""
+        return [*([self.picture_of(name)] if self.picture else []), *([self.report_of(name)] if self.report else [])]
 
     def begin(self) -> None:
         """Raises InputError: the folder holds masks that were made otherwise, which would be passed over."""
@@ -171,7 +182,7 @@ def do(job: Job, run: Run) -> dict[str, Any]:
 
 def _done(job: Job, run: Run) -> dict[str, Any] | None:
     """The answer of a study whose results are there."""
-    if not run.mask(job.name).exists() or (run.picture and not run.picture_of(job.name).exists()):
+    if not all(file.exists() for file in (run.mask(job.name), *run.extras(job.name))):
         return None
     try:
         answer: dict[str, Any] = json.loads(run.answer(job.name).read_text())
@@ -193,6 +204,9 @@ def _save(found: Segmentation, job: Job, run: Run) -> dict[str, Any]:
     if run.picture:
         with replacing(run.picture_of(job.name)) as file:
             _overlay(found).save(file)
+    if run.report:
+        with replacing(run.report_of(job.name)) as file:
+            file.write_bytes(report_pdf(_report(found, answer)))
     write_json(run.answer(job.name), answer)
     with replacing(run.mask(job.name)) as file:
         write_mask(file, found, compress=True)
@@ -201,5 +215,17 @@ def _save(found: Segmentation, job: Job, run: Run) -> dict[str, Any]:
 
 def _overlay(found: Segmentation) -> Image.Image:
     """The mask over those images that have its grid."""
-    shown = [image.data for image in found.images.values() if image.grid.matches(found.grid)]
-    return overlay(shown, found.label, found.grid)
+    return overlay([image.data for image in _shown(found).values()], found.label, found.grid)
+
+
+def _report(found: Segmentation, answer: Mapping[str, Any]) -> Report:
+    images = _shown(found)
+    modality = best_shown(images, found.task.modalities)
+    origin = made_by(answer["model"])
+    now = datetime.now().astimezone()
+    return Report(found.study.id, origin, modality, images[modality], found.label, answer, found.task, now)
+
+
+def _shown(found: Segmentation) -> dict[str, Volume]:
+    """The images that have the mask's grid, by modality."""
+    return {m: image for m, image in found.images.items() if image.grid.matches(found.grid)}

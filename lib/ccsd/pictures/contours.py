@@ -13,7 +13,12 @@ from ccsd.imaging.volumes import Grid
 from ccsd.pictures.planes import PLANES, to_ras, upright
 
 REFERENCE = (255, 255, 255)
-COLOURS = ((70, 190, 90), (220, 60, 60), (250, 220, 60), (80, 160, 250))  # of the regions, in their order
+COLOURS = (
+    (86, 180, 233),
+    (213, 94, 0),
+    (240, 228, 66),
+    (204, 121, 167),
+)  # of the regions in order; Okabe and Ito: told apart by the colour-blind
 ZOOM = 2  # pixels a millimetre
 DASH = 3  # pixels of a dash of the reference's contours: where the mask's coincide, both are seen
 
