@@ -31,12 +31,13 @@ BAR = 50  # mm in the patient, of the scale bar
 BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=11.5)
 SMALL = ParagraphStyle("small", parent=BODY, fontSize=8, leading=10, textColor=Color(0.3, 0.3, 0.3))
 HEAD = ParagraphStyle("head", parent=BODY, fontName="Helvetica-Bold", fontSize=10, leading=13, spaceBefore=7)
-RULES = [
+RULES = (
     ("VALIGN", (0, 0), (-1, -1), "TOP"),
-    ("TOPPADDING", (0, 0), (-1, -1), 1.5),
     ("LEFTPADDING", (0, 0), (0, -1), 0),
-]
-RULES += [("BOTTOMPADDING", (0, 0), (-1, -1), 1.5), ("LINEBELOW", (0, 0), (-1, 0), 0.5, grey)]
+    ("TOPPADDING", (0, 0), (-1, -1), 1.5),
+    ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
+    ("LINEBELOW", (0, 0), (-1, 0), 0.5, grey),
+)
 
 
 @dataclass(frozen=True)
