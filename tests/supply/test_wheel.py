@@ -9,9 +9,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import requests
 
+from ccsd.imaging.volumes import read_volume
 from tests.conftest import REPOSITORY
+from tests.e2e.conftest import free_port, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +51,47 @@ def test_a_wheel_has_the_shipped_weights_and_no_others(files: set[str]) -> None:
     assert "ccsd/models/shipped/README.md" in files
 
 
-def test_an_installed_wheel_finds_its_weights_and_its_version(wheel: Path, tmp_path: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(tmp_path / "site"), str(wheel)]
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment variables of a user who has the wheel and no checkout; their home is empty."""
+    home = tmp_path_factory.mktemp("home")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(home / "site"), str(wheel)]
     subprocess.run(pip, check=True, capture_output=True, text=True)
+    return {**os.environ, "PYTHONPATH": str(home / "site"), "HOME": str(home)}
+
+
+def test_an_installed_wheel_finds_its_weights_and_its_version(installed: dict[str, str]) -> None:
     said = (
         "import ccsd; from ccsd.models import served, checkpoint; from ccsd.method.task import BRATS;"
         "print(ccsd.__file__, checkpoint.load(served.SHIPPED, task=BRATS).version)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    done = subprocess.run([sys.executable, "-c", said], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", said], env=installed, capture_output=True, text=True, check=True)
     place, version = done.stdout.split()
-    assert Path(place).is_relative_to(tmp_path)
+    assert Path(place).is_relative_to(installed["HOME"])
     assert version.startswith("small-")
+
+
+def test_an_installed_wheel_makes_a_study_and_serves_its_mask(installed: dict[str, str]) -> None:
+    home, port = Path(installed["HOME"]), free_port()
+    ccsd = [sys.executable, "-P", "-m", "ccsd"]
+    made = [*ccsd, "phantom", "--out", "studies/case", "--name", "case", "--shape", "48", "48", "48"]
+    subprocess.run(made, cwd=home, env=installed, check=True, capture_output=True)
+    serve = [*ccsd, "serve", "--studies", "studies", "--port", str(port)]
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(serve, cwd=home, env=installed, stdout=log, stderr=log)
+
+    def answers() -> bool:
+        assert process.poll() is None, (home / "log").read_text()
+        try:
+            return requests.get(f"http://127.0.0.1:{port}/info/", timeout=20).ok
+        except requests.ConnectionError:
+            return False
+
+    try:
+        wait_until(answers, 120, "the installed server does not answer")
+        url = f"http://127.0.0.1:{port}/infer/ccsd?image=case_t1&output=image"
+        (home / "mask.nii.gz").write_bytes(requests.post(url, timeout=120).content)
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert 0 < np.count_nonzero(read_volume(home / "mask.nii.gz").data) < 48**3 / 2

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ccsd.common.process import started
+
 WRITING = ".writing-"
 SCRATCH = "ccsd-"  # how the names of this project's temporary files begin: ccsd-<use>-<process>-
 
@@ -57,16 +59,12 @@ def _remove_if_orphan(path: Path, writer: str) -> None:
 
 
 def _process(number: int) -> str:
-    """`<number>.<start>` of a process, the start in clock ticks since boot; empty if it does not live.
+    """`<number>.<start>` of a process, the start in hundredths of a second; empty if it does not live.
 
     Numbers are used again: in a container, the server has the same at each start.
     """
-    try:
-        stat = Path(f"/proc/{number}/stat").read_text()
-    except OSError:
-        return ""
-    fields = stat.rpartition(")")[2].split()  # from the third on, see proc(5): the state first, the start is the 22nd
-    return "" if fields[0] in "ZX" else f"{number}.{fields[19]}"
+    start = started(number)
+    return "" if start is None else f"{number}.{start * 100:.0f}"
 
 
 def make_newest(path: Path, others: Iterable[Path]) -> None:

@@ -27,7 +27,7 @@ def export(network: CCSDNetwork, path: Path) -> None:
     try:
         with replacing(path) as temporary:
             torch.onnx.export(
-                AnySubset(network),
+                AnySubset(network).eval(),
                 example,
                 temporary,
                 input_names=["volumes", "present"],

@@ -23,7 +23,7 @@ from ccsd.imaging.tags import Tags, clock_seconds
 KEYWORDS = [
     *re.findall(
         r"\w+",
-        """SOPClassUID SOPInstanceUID Modality ImageType StudyInstanceUID SeriesInstanceUID SeriesNumber
+        """SOPInstanceUID Modality ImageType StudyInstanceUID SeriesInstanceUID SeriesNumber
         SeriesDescription ProtocolName SequenceName ScanningSequence SequenceVariant MRAcquisitionType
         RepetitionTime EchoTime InversionTime FlipAngle ContrastBolusAgent ContrastBolusVolume DiffusionBValue
         AngioFlag StudyDescription RequestedProcedureDescription AcquisitionDate SeriesDate
@@ -52,7 +52,6 @@ class Slice:
     study_uid: str
     series_uid: str
     series_number: str
-    sop_class: str
     sop_uid: str
     modality: str
     tags: Tags
@@ -113,7 +112,6 @@ def _slice(path: Path, header: Dataset, syntax: str, frame: int | None = None) -
         study_uid=uids[0],
         series_uid=uids[1],
         series_number=_text(header, "SeriesNumber"),
-        sop_class=_text(header, "SOPClassUID"),
         sop_uid=_text(header, "SOPInstanceUID"),
         modality=_text(header, "Modality"),
         tags=_tags(header),

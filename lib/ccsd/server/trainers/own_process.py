@@ -10,12 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 
 from ccsd.common.errors import DivergedError, InputError, is_full
+from ccsd.common.process import started
 
 NICENESS = 10
-TICKS = os.sysconf("SC_CLK_TCK")
 _born: ContextVar[float | None] = ContextVar("start of this process", default=None)
 OLD_WEIGHTS_STAY = "the weights before it stay"
 
@@ -58,9 +57,8 @@ def sentence_of(error: BaseException) -> str | None:
 
 
 def _age() -> float:
-    """Seconds since this process was started (proc(5), field 22)."""
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / TICKS
+    """Seconds since this process was started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - (started(os.getpid()) or 0)
 
 
 def _end_with(parent: int) -> None:
