@@ -185,3 +185,31 @@ def test_json_is_a_line_a_study_and_nothing_else(
 def test_the_help_has_examples(segment: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert segment("--help") == 0
     assert "ccsd segment patient7 -o masks" in capsys.readouterr().out
+
+
+def test_confidence_gives_a_map_beside_each_mask_and_columns_of_the_table(
+    segment: Command, studies: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in (studies / "two").glob("*_t*"):
+        file.unlink()  # FLAIR alone
+    assert segment(studies / "one", studies / "two", "--confidence", "--json") == 0
+    one, two = (json.loads(line)["confidence"] for line in capsys.readouterr().out.splitlines())
+    agreed, mask = (nib.loadsave.load(out / f"one_{kind}.nii.gz") for kind in ("agreement", "seg"))
+    assert agreed.shape == mask.shape
+    assert np.array_equal(agreed.affine, mask.affine)
+    row = table(out)["one"]
+    assert float(row["ET_agreement"]) == one["regions"]["ET"]["agreement"]
+    assert [float(row["WT_low_ml"]), float(row["WT_high_ml"])] == one["regions"]["WT"]["range_ml"]
+    assert two["reason"] == "one modality: no agreement can be told"
+    assert not (out / "two_agreement.nii.gz").exists()
+    assert table(out)["two"]["WT_agreement"] == ""
+
+
+def test_masks_without_their_confidence_are_made_again_when_it_is_asked_for(
+    segment: Command, studies: Path, out: Path
+) -> None:
+    assert segment(studies / "one") == 0
+    before = (out / "one_seg.nii.gz").read_bytes()[10:]
+    assert segment(studies / "one", "--confidence") == 0
+    assert (out / "one_agreement.nii.gz").exists()
+    assert (out / "one_seg.nii.gz").read_bytes()[10:] == before

@@ -59,6 +59,7 @@ def _object(*keys: str, **likely: Any) -> SearchStrategy[dict[str, Any]]:
 _INFER = _object(
     "device", "window", "specks", "image", "model", "label_info", "result_compress", "result_dtype", "cache", "session",
     modalities="flair", preprocess="off", overlap=0.1, enhancing_value=4, result_extension=".nrrd",
+    confidence=True,
 )  # fmt: skip
 _SHORT_OR_NOT = st.sampled_from([SHORT, SHORT, SHORT, {}])
 _TRAIN = st.builds(lambda made, short: {**made, **short}, _object(*DEFAULTS, "device", "name"), _SHORT_OR_NOT)

@@ -15,10 +15,10 @@ MODALITIES = ("t1", "t1ce", "t2", "flair")
 
 
 def cube(edge: int) -> Tensor:
-    """Probabilities (1, 10, 10, 10) of a cube in the corner."""
-    found = torch.zeros(1, 10, 10, 10)
-    found[:, :edge, :edge, :edge] = 0.9
-    return found
+    """A mask (1, 10, 10, 10) of a cube in the corner."""
+    mask = torch.zeros(1, 10, 10, 10, dtype=torch.bool)
+    mask[:, :edge, :edge, :edge] = True
+    return mask
 
 
 @given(st.integers(1, 15))

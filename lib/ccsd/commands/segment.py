@@ -1,8 +1,9 @@
 """Segment brain tumours in studies, without a server: one study, several, or a folder of hundreds.
 
 OUT then holds, for each study, <study>_seg.nii.gz (the mask, on the voxels of the study's first modality),
-<study>_seg.json (what was used and why, volumes, warnings), with --picture <study>.png, with
---report <study>.pdf (one page for people); and for all volumes.csv.
+<study>_seg.json (what was used and why, volumes, warnings), with --picture <study>.png, with --report <study>.pdf (one
+page for people), with --confidence <study>_agreement.nii.gz (how far the masks from one modality less agree, 0 to 1);
+and for all volumes.csv.
 A study that fails is told, and the others go on. Stopped and started again, it goes on where it was.
 """
 
@@ -34,10 +35,12 @@ from ccsd.studies.study import from_images
 EXAMPLES = """examples:
   ccsd segment patient7 -o masks                     a folder with the images of one study, NIfTI or DICOM
   ccsd segment studies -o masks --picture            a folder of many studies, a picture of each mask
+  ccsd segment studies -o masks --confidence         how far to trust each mask, as columns and as a map
   ccsd segment scan.zip -o masks --modalities t1,flair
   ccsd segment --t1ce a.nii.gz --flair b.nii.gz -o masks
   ccsd segment studies -o masks --dask tcp://node1:8786
 """
+SURE = ("agreement", "low_ml", "high_ml")
 PREPROCESS = {"auto": "auto", "on": "full", "off": "off"}
 
 
@@ -117,17 +120,24 @@ def write_table(path: Path, answers: Mapping[str, Mapping[str, Any]], run: Run, 
     text = io.StringIO()
     writer = csv.writer(text)
     volumes = [f"{region}_ml" for region in task.regions]
-    writer.writerow(["study", "modalities", *volumes, "model", "warnings", "error", "file"])
+    sure = [f"{region}_{kind}" for region in task.regions for kind in SURE] if run.confidence else []
+    writer.writerow(["study", "modalities", *volumes, *sure, "model", "warnings", "error", "file"])
     for name, answer in answers.items():
         if "error" in answer:
-            writer.writerow([name, "", *[""] * len(volumes), "", "", answer["error"], ""])
+            writer.writerow([name, "", *[""] * len(volumes + sure), "", "", answer["error"], ""])
             continue
         used, found = " ".join(answer["modalities"]["used"]), answer["volumes_ml"]
-        values = [found[region] for region in task.regions]
+        values = [found[region] for region in task.regions] + (_sure(answer, task) if run.confidence else [])
         said = " ".join(answer["warnings"])
         writer.writerow([name, used, *values, answer["model"], said, "", run.mask(name).name])
     with replacing(path) as file:
         file.write_text(text.getvalue(), newline="")
+
+
+def _sure(answer: Mapping[str, Any], task: Task) -> list[Any]:
+    """The columns of `SURE`, empty where no agreement can be told."""
+    regions = [answer["confidence"]["regions"][region] for region in task.regions]
+    return [value for r in regions for value in (r["agreement"], *(r["range_ml"] or [None, None]))]
 
 
 def _run(arguments: argparse.Namespace, task: Task) -> Run:
@@ -149,6 +159,7 @@ def _run(arguments: argparse.Namespace, task: Task) -> Run:
         picture=arguments.picture,
         report=arguments.report,
         overwrite=arguments.overwrite,
+        confidence=arguments.confidence,
     )
 
 
@@ -170,6 +181,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--format", choices=EXTENSIONS, default=EXTENSIONS[0], help="of masks; .dcm: DICOM SEG")
     parser.add_argument("--picture", action="store_true", help="draw each mask over its images")
     parser.add_argument("--report", action="store_true", help="write a page of PDF on each mask")
+    parser.add_argument("--confidence", action="store_true", help="tell how sure each mask is, with a map of agreement")
     parser.add_argument("--json", action="store_true", help="print each answer as a line of JSON")
     parser.add_argument("--overwrite", action="store_true", help="make masks again that are there")
     parser.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler: its workers segment, over shared files")

@@ -19,7 +19,7 @@ from ccsd.common.errors import InputError, is_full
 from ccsd.common.files import replacing, write_json
 from ccsd.common.settings import read_task
 from ccsd.imaging.grid import Volume
-from ccsd.inference.mask_file import write_mask
+from ccsd.inference.mask_file import agreement_beside, write_agreement, write_mask
 from ccsd.inference.pipeline import Options, Segmentation, Segmenter, find_study
 from ccsd.method.task import BRATS
 from ccsd.models.served import model_of
@@ -59,6 +59,7 @@ class Run:
         weights, task: files (None: what the app serves, BraTS); device: None: each worker's best.
         extension: of the masks.
         picture, report: whether one is drawn, written; overwrite: whether masks that are there are made again.
+        confidence: whether each mask is compared with those from one modality less, with a map of agreement.
     """
 
     out: Path
@@ -71,6 +72,7 @@ class Run:
     picture: bool = False
     report: bool = False
     overwrite: bool = False
+    confidence: bool = False
 
     @property
     def segmenter(self) -> Segmenter:
@@ -80,7 +82,9 @@ class Run:
 
     @property
     def options(self) -> Options:
-        return Options(self.modalities, preprocess=self.preprocess, device=read_device(self.device))
+        return Options(
+            self.modalities, preprocess=self.preprocess, device=read_device(self.device), confidence=self.confidence
+        )
 
     def mask(self, name: str) -> Path:
         return self.out / f"{name}_seg{self.extension}"
@@ -188,7 +192,7 @@ def _done(job: Job, run: Run) -> dict[str, Any] | None:
         answer: dict[str, Any] = json.loads(run.answer(job.name).read_text())
     except (OSError, ValueError):
         return None
-    return answer
+    return answer if answer.get("confidence") or not run.confidence else None
 
 
 def _segment(job: Job, run: Run) -> dict[str, Any]:
@@ -207,6 +211,9 @@ def _save(found: Segmentation, job: Job, run: Run) -> dict[str, Any]:
     if run.report:
         with replacing(run.report_of(job.name)) as file:
             file.write_bytes(report_pdf(_report(found, answer)))
+    if found.confidence and found.confidence.regions:
+        with replacing(agreement_beside(run.mask(job.name))) as file:
+            write_agreement(file, found, compress=True)
     write_json(run.answer(job.name), answer)
     with replacing(run.mask(job.name)) as file:
         write_mask(file, found, compress=True)

@@ -25,6 +25,7 @@ from ccsd.imaging.seg_codes import ABNORMAL, Meaning, meanings
 from ccsd.method.task import Task
 
 MANUFACTURER = "CCSD for MONAI Label"
+SERIAL_NUMBER = "0"
 SERIES_NUMBER = 9000  # behind the scanner's own
 # Type 2 attributes (PS3.3 C.7.1.1, C.7.2.1): anonymised files often lack them, a SEG may not.
 PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
@@ -67,12 +68,7 @@ def make_seg(
     Raises:
         InputError: a file without FrameOfReferenceUID, to which a segmentation must refer.
     """
-    layout = layout_of(slices_of(files, frames), "the series")
-    sources = [_source(path) for path in dict.fromkeys(piece.path for piece in layout.slices)]
-    places = _places(layout)
-    if places:
-        _share(sources, places)
-    planes = layout.on_slices(mask)  # (slices, rows, columns)
+    sources, planes, places = on_series(mask, files, frames)
     segments = [_segment(number, name, task, author) for name, number in sorted(task.labels.items(), key=_by_value)]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Encoding pixel_array .* empty frames")  # an empty mask
@@ -89,7 +85,7 @@ def make_seg(
             manufacturer=MANUFACTURER,
             manufacturer_model_name="CCSD",
             software_versions=author.version,
-            device_serial_number="0",
+            device_serial_number=SERIAL_NUMBER,
             content_label="SEGMENTATION",
             content_description=author.description[:64],
             series_description=author.description[:64],
@@ -97,6 +93,19 @@ def make_seg(
     for segment, meaning in zip(seg.SegmentSequence, meanings(task).values(), strict=True):
         _add_what_highdicom_does_not_take(segment, meaning)
     return seg
+
+
+def on_series(
+    data: NDArray[Any], files: Sequence[Path], frames: Sequence[int | None] | None = None
+) -> tuple[list[Dataset], NDArray[Any], dict[str, Any]]:
+    """What highdicom asks for to write `data` on a series: its headers, (slices, rows, columns), and where the planes
+    are if the headers do not say. Arguments and errors as `make_seg`."""
+    layout = layout_of(slices_of(files, frames), "the series")
+    sources = [_source(path) for path in dict.fromkeys(piece.path for piece in layout.slices)]
+    places = _places(layout)
+    if places:
+        _share(sources, places)
+    return sources, layout.on_slices(data), places
 
 
 def _places(layout: Layout) -> dict[str, Any]:

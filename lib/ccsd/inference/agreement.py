@@ -7,15 +7,13 @@ one series does, and an error in it is an error in the mask.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ccsd.method import subsets
-
-THRESHOLD = 0.5  # of a probability, as the label map has it
 
 
 @dataclass(frozen=True)
@@ -43,43 +41,42 @@ def leave_one_out(subset: int) -> list[int]:
     return [subset & ~(1 << m) for m in members] if len(members) > 1 else []
 
 
-def agreement_map(found: Mapping[int, Tensor]) -> Tensor:
+def agreement_map(masks: Mapping[int, Tensor]) -> Tensor:
     """(R, d, h, w) float in 0..1: the share of leave-one-out masks that say of a voxel what the whole mask says.
 
     Args:
-        found: region probabilities (R, d, h, w) of the largest subset and of its leave-one-out subsets.
+        masks: regions (R, d, h, w), boolean, of the largest subset and of its leave-one-out subsets.
 
     Raises:
         ValueError: there is nothing to compare with: one modality alone.
     """
-    whole, others = _split(found)
-    mask = found[whole] > THRESHOLD
-    agreeing = torch.zeros(mask.shape)
+    whole, others = _split(masks)
+    agreeing = torch.zeros(masks[whole].shape)
     for subset in others:
-        agreeing += (found[subset] > THRESHOLD) == mask
+        agreeing += masks[subset] == masks[whole]
     return agreeing / len(others)
 
 
 def region_agreement(
-    found: Mapping[int, Tensor], regions: tuple[str, ...], modalities: tuple[str, ...]
+    masks: Mapping[int, Tensor], regions: Iterable[str], modalities: Sequence[str]
 ) -> dict[str, RegionAgreement]:
     """Figures by region. Arguments and errors as `agreement_map`; `regions` and `modalities` in the task's order."""
-    whole, others = _split(found)
+    whole, others = _split(masks)
     taken = {modalities[subsets.members(whole & ~subset)[0]]: subset for subset in others}
-    return {region: _of_region(r, found, whole, taken) for r, region in enumerate(regions)}
+    return {region: _of_region(r, masks, whole, taken) for r, region in enumerate(regions)}
 
 
-def _split(found: Mapping[int, Tensor]) -> tuple[int, list[int]]:
-    whole = max(found, key=subsets.size)
-    others = [subset for subset in leave_one_out(whole) if subset in found]
+def _split(masks: Mapping[int, Tensor]) -> tuple[int, list[int]]:
+    whole = max(masks, key=subsets.size)
+    others = [subset for subset in leave_one_out(whole) if subset in masks]
     if not others:
         raise ValueError("there is one modality, expected two at least to compare masks")
     return whole, others
 
 
-def _of_region(r: int, found: Mapping[int, Tensor], whole: int, taken: Mapping[str, int]) -> RegionAgreement:
-    mask = found[whole][r] > THRESHOLD
-    others = {m: found[subset][r] > THRESHOLD for m, subset in taken.items()}
+def _of_region(r: int, masks: Mapping[int, Tensor], whole: int, taken: Mapping[str, int]) -> RegionAgreement:
+    mask = masks[whole][r]
+    others = {m: masks[subset][r] for m, subset in taken.items()}
     volume = int(mask.sum())
     volumes = {m: int(other.sum()) for m, other in others.items()}
     without = {m: _dice(mask, other) for m, other in others.items()}

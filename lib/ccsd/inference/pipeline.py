@@ -18,6 +18,8 @@ from ccsd.common.clock import Clock
 from ccsd.common.errors import InputError
 from ccsd.imaging.sources import Source
 from ccsd.imaging.volumes import Volume
+from ccsd.inference.agreement import leave_one_out
+from ccsd.inference.confidence import confidence_of
 from ccsd.inference.feature_cache import FeatureCache, feature_cache
 from ccsd.inference.label_map import MIN_COMPONENT_FRACTION, label_map
 from ccsd.inference.predict import predict
@@ -78,14 +80,15 @@ class Segmenter:
         clock.step("prepare")
         with self._lock:
             checkpoint = self.model.current()
-            probabilities = region_probabilities(checkpoint, prepared, options, memory=self.memory)
+            found = region_probabilities(checkpoint, prepared, options, memory=self.memory)
         clock.step("network")
         fraction = options.min_component_fraction
-        label, removed = mask_on_grid(probabilities, prepared, common, task, min_component_fraction=fraction)
+        label, removed = mask_on_grid(found[max(found)], prepared, common, task, min_component_fraction=fraction)
+        confidence = confidence_of(found, prepared, common, task, fraction=fraction) if options.confidence else None
         clock.step("restore")
         source = image_of(study, name) or Source(target)
         used = study.without(common.left_out)
-        return Segmentation(label, removed, used, source, images, common, checkpoint, options)
+        return Segmentation(label, removed, used, source, images, common, checkpoint, options, confidence)
 
 
 def segment(
@@ -168,20 +171,20 @@ def common_input(
 
 def region_probabilities(
     checkpoint: Checkpoint, prepared: NetworkInput, options: Options, *, memory: FeatureCache | None = None
-) -> Tensor:
-    """Probabilities of the regions (R, d, h, w) in the network's frame, from exactly the present modalities."""
+) -> dict[int, Tensor]:
+    """Probabilities of the regions (R, d, h, w) in the network's frame, by subset: of exactly the present modalities;
+    with `options.confidence` also of those with one less."""
     network = checkpoint.network.to_device(options.device)
     subset = subsets.from_present(prepared.present)
-    found = predict(
+    return predict(
         network,
         prepared.volumes,
         prepared.present,
-        [subset],
+        [subset, *(leave_one_out(subset) if options.confidence else [])],
         options.window,
         memory=memory,
         version=checkpoint.version,
     )
-    return found[subset]
 
 
 def mask_on_grid(

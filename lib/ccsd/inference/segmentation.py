@@ -15,6 +15,7 @@ from ccsd.common.devices import read_device
 from ccsd.imaging.sources import Source
 from ccsd.imaging.volumes import Grid, Volume
 from ccsd.inference import answer
+from ccsd.inference.confidence import ONE_MODALITY, Confidence, expected_gain
 from ccsd.inference.label_map import MIN_COMPONENT_FRACTION
 from ccsd.inference.predict import WindowConfig, computed_in
 from ccsd.method.task import Task
@@ -39,6 +40,7 @@ class Options:
         min_component_fraction: separate parts smaller than this share of the largest are left out
             (`ccsd.inference.label_map`).
         device: where to compute (the first GPU, else the CPU).
+        confidence: also compare the mask with those from one modality less (`ccsd.inference.confidence`).
     """
 
     modalities: tuple[str, ...] | None = None
@@ -47,6 +49,7 @@ class Options:
     window: WindowConfig = field(default_factory=WindowConfig)
     min_component_fraction: float = MIN_COMPONENT_FRACTION
     device: torch.device = field(default_factory=partial(read_device, None))
+    confidence: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Segmentation:
         study: which image was used as which modality, and what was left out and why.
         images: the study's images as stored, by modality, each on its own grid.
         common: the study in common space, its route and warnings, and the way back.
-        checkpoint: the weights; options: what was asked.
+        checkpoint: the weights; options: what was asked; confidence: None unless it was asked for.
     """
 
     label: NDArray[np.uint8]
@@ -70,6 +73,7 @@ class Segmentation:
     common: CommonSpace
     checkpoint: Checkpoint
     options: Options
+    confidence: Confidence | None = None
 
     @property
     def task(self) -> Task:
@@ -99,7 +103,8 @@ class Segmentation:
         """Sentences for whoever looks at the mask."""
         untrained = [UNTRAINED_WARNING] if self.checkpoint.version == UNTRAINED else []
         notes = answer.notes(self.study, self.used)
-        return [*untrained, *notes, *self.task.warnings(self.missing), *self.common.warnings]
+        unsure = self.confidence.warnings if self.confidence else []
+        return [*untrained, *notes, *self.task.warnings(self.missing), *self.common.warnings, *unsure]
 
     def answer(self) -> dict[str, Any]:
         """All that is known of the mask, as plain values: the part `ccsd` of the server's answer."""
@@ -122,9 +127,19 @@ class Segmentation:
             "removed_ml": round(self.removed * answer.voxel_ml(self.grid), 3),
             "expected_dice": answer.expected_dice(self.checkpoint, self.used, task),
             "expected_dice_reason": answer.why_not_expected(self.checkpoint, self.used, task),
+            "confidence": self._confidence(),
             "model": self.checkpoint.version,
             "settings": self.settings(),
             "warnings": self.warnings,
+        }
+
+    def _confidence(self) -> dict[str, Any] | None:
+        if self.confidence is None:
+            return None
+        return {
+            "regions": {g: self.confidence.of_region(g, ml) for g, ml in self.volumes_ml.items()},
+            "missing": expected_gain(self.checkpoint, self.used, self.task),
+            "reason": None if self.confidence.regions else ONE_MODALITY,
         }
 
     def settings(self) -> dict[str, Any]:

@@ -43,6 +43,8 @@ def test_preparation_is_automatic_unless_the_request_says_otherwise(value: objec
         ({"window": "big"}, "window is 'big', expected a number"),
         ({"window": 7}, "window is 7 voxels"),
         ({"overlap": 2}, "overlap is 2.0"),
+        ({"confidence": "very"}, "confidence is 'very', expected true or false"),
+        ({"confidence": 1}, "confidence is 1, expected true or false"),
         ({"window": float("nan")}, "window is nan, expected a number"),
         ({"result_extension": "/../x"}, "result_extension is '/../x', expected one of"),
         ({"enhancing_value": 5}, "enhancing_value is 5, expected 3 or 4"),
@@ -58,3 +60,10 @@ def test_a_request_can_say_itself_which_image_is_which_modality(value: object) -
     request = read_request({"modalities": value}, BRATS).options
     assert request.modalities == ("t1", "flair")
     assert request.named == {"t1": "a", "flair": "b.nii.gz"}
+
+
+@pytest.mark.parametrize(
+    ("value", "asked"), [(None, False), ("", False), ("False", False), (True, True), ("true", True)]
+)
+def test_confidence_is_asked_for_by_a_word_too(value: object, asked: bool) -> None:
+    assert read_request({"confidence": value}, BRATS).options.confidence is asked

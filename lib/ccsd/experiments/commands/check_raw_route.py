@@ -123,7 +123,8 @@ def _brains(
 def _probabilities(model: checkpoint.Checkpoint, volumes: dict[str, Volume]) -> torch.Tensor:
     """Region probabilities (R, d, h, w) on the volumes' grid."""
     prepared = prepare(volumes, BRATS.modalities, spacing=BRATS.spacing)
-    return prepared.frame.to_native(region_probabilities(model, prepared, Options(device=torch.device("cpu"))))
+    (found,) = region_probabilities(model, prepared, Options(device=torch.device("cpu"))).values()
+    return prepared.frame.to_native(found)
 
 
 def _one(folder: Path) -> Study:

@@ -13,6 +13,7 @@ from monailabel.interfaces.datastore import DefaultLabelTag
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 
 from ccsd.common.errors import InputError
+from ccsd.inference.mask_file import agreement_beside
 from ccsd.models.served import ServedModel
 from ccsd.server.datastores.store import StudyDatastore
 from ccsd.server.infers.request import read_request
@@ -98,7 +99,8 @@ def _segment(
     try:
         datastore.save_label(image, str(file), tag, {"model": request["model"], "params": told})
     finally:
-        file.unlink(missing_ok=True)
+        for one in (file, agreement_beside(file)):
+            one.unlink(missing_ok=True)
     volumes = ", ".join(f"{region} {ml} mL" for region, ml in told["volumes_ml"].items())
     return f"{volumes}, from {', '.join(told['modalities']['used'])}, {time.perf_counter() - started:.1f} s"
 

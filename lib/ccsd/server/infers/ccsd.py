@@ -12,7 +12,7 @@ from ccsd.common.devices import device_names
 from ccsd.imaging import filenames
 from ccsd.imaging.volumes import temporary_image
 from ccsd.inference.label_map import MIN_COMPONENT_FRACTION
-from ccsd.inference.mask_file import EXTENSIONS, write_mask
+from ccsd.inference.mask_file import EXTENSIONS, agreement_beside, write_agreement, write_mask
 from ccsd.inference.pipeline import Segmentation, Segmenter, find_study
 from ccsd.inference.predict import WindowConfig
 from ccsd.models.card import UNTRAINED
@@ -37,6 +37,7 @@ class CCSDInferTask(InferTask):
             "window": window.edge,
             "overlap": window.overlap,
             "specks": MIN_COMPONENT_FRACTION,
+            "confidence": False,
         }
         named = ", ".join(model.task.modalities)
         description = f"Segmentation ({model.task.name}) from any subset of {named} (CCSD)"
@@ -72,9 +73,12 @@ class CCSDInferTask(InferTask):
 
 
 def _write(found: Segmentation, target: Path, wanted: InferRequest) -> str:
-    """The mask as a temporary file, which MONAI Label sends and removes; as the target image's format if it has one."""
+    """The mask as a temporary file, which MONAI Label sends and removes; as the target image's format if it has one.
+    The map of agreement, where there is one, lies beside it (`agreement_beside`); who asks for it takes it."""
     own = filenames.extension(target)
     extension = wanted.extension or (own if own in EXTENSIONS else filenames.EXTENSIONS[0])
     with temporary_image(extension) as path:
         write_mask(path, found, relabel=wanted.relabel, compress=wanted.compress)
+        if found.confidence and found.confidence.regions:
+            write_agreement(agreement_beside(path), found, compress=wanted.compress)
     return str(path)

@@ -57,6 +57,7 @@ def read_request(request: Mapping[str, Any], task: Task) -> InferRequest:
         window=WindowConfig(edge=int(edge) or None, overlap=_number(request, "overlap", usual.overlap)),
         min_component_fraction=specks,
         device=read_device(request.get("device")),
+        confidence=_flag(request, "confidence"),
     )
     return InferRequest(options, _relabel(request, task), extension, bool(request.get("result_compress", False)))
 
@@ -110,6 +111,15 @@ def _relabel(request: Mapping[str, Any], task: Task) -> dict[int, int]:
         allowed = sorted({*task.aliases, *task.aliases.values()})
         raise InputError(f"enhancing_value is {wanted}, expected {' or '.join(map(str, allowed)) or 'none'}")
     return {}
+
+
+def _flag(request: Mapping[str, Any], name: str) -> bool:
+    """Also as text, which some clients' forms send."""
+    value = request.get(name) or False
+    text = str(value).strip().lower()
+    if text not in ("true", "false"):
+        raise InputError(f"{name} is {value!r}, expected true or false")
+    return text == "true"
 
 
 def _number(request: Mapping[str, Any], name: str, default: float) -> float:
