@@ -15,8 +15,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ccsd.common.process import started
-
 WRITING = ".writing-"
 SCRATCH = "ccsd-"  # how the names of this project's temporary files begin: ccsd-<use>-<process>-
 
@@ -63,6 +61,8 @@ def _process(number: int) -> str:
 
     Numbers are used again: in a container, the server has the same at each start.
     """
+    from ccsd.common.process import started  # `ccsd serve` says what is to be installed where nothing is
+
     start = started(number)
     return "" if start is None else f"{number}.{start * 100:.0f}"
 
