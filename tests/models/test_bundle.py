@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ import jsonschema
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from monai.bundle import ConfigWorkflow
 from scipy.spatial.transform import Rotation
 
@@ -26,7 +28,10 @@ from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
 from ccsd.models.card import Card
+from ccsd.server.trainers.settings import read_wanted
 from ccsd.studies.study import find_studies
+from ccsd.training.digest import digests_of
+from tests.server.trainers.clinics import Clinic
 
 TENSOR = {
     "type": "object",
@@ -64,7 +69,7 @@ EDGE = 48  # of the phantoms, and of the window: the app shrinks its window to a
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    card = Card(dice=({"modalities": ["flair"], "WT": 0.5, "TC": 0.25, "ET": 0.125},))
+    card = Card(training=("z",), dice=({"modalities": ["flair"], "WT": 0.5, "TC": 0.25, "ET": 0.125},))
     checkpoint.save(path, checkpoint.untrained(BRATS, PRESETS["tiny"], seed=1).network, name="tiny", card=card)
     return path
 
@@ -114,14 +119,41 @@ def test_its_masks_are_those_of_the_app(
         assert (np.asarray(mask.dataobj) == ours).mean() > 0.995
 
 
-def test_it_trains_and_its_weights_read_back_into_the_app(bundle: Path, studies: Path, tmp_path: Path) -> None:
-    trained = tmp_path / "trained.pt"
+@pytest.fixture(scope="module")
+def trained(bundle: Path, studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights that the bundle made from its own ones and study `a`, validated on `b`."""
+    path = tmp_path_factory.mktemp("trained") / "trained.pt"
     small = {"patch": [32, 32, 32], "window": [EDGE] * 3, "max_epochs": 2}
-    run(bundle, "train", dataset_dir=studies, trained=trained, **small)
+    run(bundle, "train", dataset_dir=studies, trained=path, **small)
+    return path
+
+
+def test_it_trains_and_its_weights_read_back_into_the_app(bundle: Path, trained: Path) -> None:
     before = checkpoint.load(bundle / "models" / "model.pt", task=BRATS)
     after = checkpoint.load(trained, task=BRATS)
     assert after.version != before.version
     assert 0 < (after.card.score or 0) < 1
+
+
+def test_the_weights_that_it_trains_say_what_they_were_made_from(bundle: Path, studies: Path, trained: Path) -> None:
+    card = checkpoint.card_in(trained)
+    assert card.parent == checkpoint.card_in(bundle / "models" / "model.pt").version
+    assert (card.training, card.validation, card.seen) == (("a",), ("b",), ("a", "z"))
+    assert card.digests == digests_of(find_studies(studies, BRATS.modalities))
+    assert (card.settings["patch"], card.settings["losses"]["tau"]) == ([32, 32, 32], 2.0)
+    assert card.epoch in (1, 2)
+    assert card.made_by == "MONAI bundle"
+
+
+def test_what_a_bundle_trained_on_does_not_validate_in_the_app(trained: Path, phantom: Phantom, tmp_path: Path) -> None:
+    shutil.copyfile(trained, tmp_path / "pretrained.pt")
+    clinic = Clinic(tmp_path, phantom, "abcz")
+    clinic.save(*"abcz")
+    task = clinic.task()
+    wanted = read_wanted({"val_split": 0.9})
+    job = task._plan(wanted, torch.device("cpu"), task._ready(clinic.store)[0], {})
+    assert {one.id for one in job.validation} == {"b", "c"}
+    assert {one.id for one in job.training} == {"a", "z"}
 
 
 def test_its_metadata_is_valid_and_has_the_figures_of_the_weights(bundle: Path) -> None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -23,15 +22,17 @@ from ccsd.common.settings import read_task
 from ccsd.method.task import BRATS, Task
 from ccsd.models import checkpoint
 from ccsd.models.card import Card
-from ccsd.models.checkpoint import Checkpoint, write_tensors
+from ccsd.models.checkpoint import Checkpoint
 from ccsd.studies.lists import select
 from ccsd.studies.study import find_studies
 from ccsd.training.cache import load_cases
 from ccsd.training.cases import Case, Sample
+from ccsd.training.digest import digests_of
 from ccsd.training.folders import DataFolder, crop_weights
 from ccsd.training.healthy import mirrored
-from ccsd.training.loop import Epoch, describe, train
+from ccsd.training.loop import train
 from ccsd.training.processes import join_processes
+from ccsd.training.recorder import BestFile, RunRecorder, read_state
 from ccsd.training.settings import Settings, read_settings
 
 logger = logging.getLogger("train")
@@ -50,18 +51,20 @@ def main() -> None:
         start = checkpoint.load(arguments.model, task=task)
     else:
         start = checkpoint.untrained(task, settings.network, seed=settings.train.seed)
-    keeper = Keeper(arguments.out, settings)
-    resume = keeper.stored() if arguments.resume else None
-    cases, validation, weights = _cases(arguments, task)
-    keeper.card = card_of_run(start, settings, cases, validation)
+    recorder = _recorder(arguments.out, settings)
+    state = _stored(recorder.state_file, settings) if arguments.resume else None
+    if state:
+        recorder.restore(state)
+    data = _data(arguments, task)
+    recorder.card = card_of_run(start, settings, data, before=state.get("card") if state else None)
     device = _device()
     processes = join_processes(device)
     logger.info("settings: %s", asdict(settings))
-    logger.info("training on %d studies, validating on %d", len(cases), len(validation))
+    logger.info("training on %d studies, validating on %d", len(data.training), len(data.validation))
     total = settings.train.max_epochs * settings.train.steps
     hidden = True if processes.rank else None
     with logging_redirect_tqdm(), tqdm(total=total, unit="step", disable=hidden) as bar:
-        bar.update(int(resume["done"]) if resume else 0)
+        bar.update(recorder.progress.done)
 
         def show(losses: dict[str, float]) -> None:
             bar.set_postfix(loss=f"{losses['total']:.3f}", refresh=False)
@@ -69,21 +72,30 @@ def main() -> None:
 
         train(
             start.network,
-            cases,
-            validation,
+            data.training,
+            data.validation,
             settings.train,
             device=device,
-            on_epoch=keeper.see,
+            on_epoch=recorder.see,
             on_step=show,
-            weights=weights,
-            resume=resume,
+            weights=data.weights,
+            resume=state["run"] if state else None,
             processes=processes,
         )
     processes.leave()
 
 
-def _cases(arguments: argparse.Namespace, task: Task) -> tuple[list[Sample], list[Case], list[float]]:
-    """(training, validation, how often each training study is drawn)."""
+@dataclass(frozen=True)
+class Data:
+    """`weights`: how often each training study is drawn; `digests`: of contents, by study."""
+
+    training: Sequence[Sample]
+    validation: Sequence[Case]
+    weights: Sequence[float]
+    digests: Mapping[str, str]
+
+
+def _data(arguments: argparse.Namespace, task: Task) -> Data:
     folders = [DataFolder.parse(text) for text in arguments.data]
     found = [find_studies(folder.path, task.modalities) for folder in folders]
     everything = [study for studies in found for study in studies]
@@ -102,80 +114,53 @@ def _cases(arguments: argparse.Namespace, task: Task) -> tuple[list[Sample], lis
         shares.append(arguments.mirrored)
     validation = load_cases(held_out, task, cache=arguments.cache) if held_out else []
     weights = crop_weights([len(group) for group in groups], shares)
-    return [case for group in groups for case in group], validation, weights
+    used = [*(study for studies in chosen for study in studies), *held_out]
+    return Data([case for group in groups for case in group], validation, weights, digests_of(used))
 
 
-def card_of_run(start: Checkpoint, settings: Settings, cases: Sequence[Sample], validation: Sequence[Case]) -> Card:
-    """What the weights of this run will say of themselves."""
-    training = tuple(case.id for case in cases)
+def card_of_run(start: Checkpoint, settings: Settings, data: Data, *, before: Card | None = None) -> Card:
+    """What the weights of this run will say of themselves.
+
+    Args:
+        before: the card of the run that is resumed: its weights started elsewhere and may have seen other studies.
+    """
+    training = tuple(case.id for case in data.training)
     values = _plain(settings)
+    known = before.trained_on if before else start.card.trained_on
     return Card(
-        parent=start.version,
+        parent=before.parent if before else start.version,
         training=training,
-        seen=tuple(sorted(start.card.trained_on | set(training))),
-        validation=tuple(case.id for case in validation),
+        seen=tuple(sorted(known | set(training))),
+        validation=tuple(case.id for case in data.validation),
+        digests=data.digests,
         settings={**values.pop("train"), **values},
+        made_by="ccsd train",
     )
 
 
-@dataclass
-class Keeper:
-    """What a run leaves behind: `out` (weights), beside it its state to resume from and its TensorBoard log.
+def _recorder(out: Path, settings: Settings) -> RunRecorder:
+    """Beside the weights `out`: the state to resume from, and the TensorBoard log."""
+    return RunRecorder(
+        BestFile(out, settings.preset),
+        Card(),
+        out.with_suffix(".state.pt"),
+        stored_too={"settings": _plain(settings)},
+        board=out.with_suffix(".tensorboard"),
+    )
 
-    With validation, `out` holds the epoch with the best mean validation Dice; without, the last one.
+
+def _stored(file: Path, settings: Settings) -> dict[str, Any] | None:
+    """The state of an earlier run with the same settings, or None if there is none.
+
+    Raises:
+        InputError: it is of other settings or cannot be read.
     """
-
-    out: Path
-    settings: Settings
-    card: Card = field(default_factory=Card)
-    best: float = float("-inf")
-    _board: SummaryWriter | None = None
-
-    @property
-    def state_file(self) -> Path:
-        return self.out.with_suffix(".state.pt")
-
-    def stored(self) -> dict[str, Any] | None:
-        """The state of an earlier run with the same settings, or None if there is none.
-
-        Raises:
-            InputError: it is of other settings or cannot be read.
-        """
-        if not self.state_file.exists():
-            logger.info("%s does not exist: starting anew", self.state_file)
-            return None
-        try:
-            content: dict[str, Any] = torch.load(self.state_file, map_location="cpu", weights_only=True)
-            stored, self.best = content["settings"], content["best"]
-        except Exception as error:
-            raise InputError(f"{self.state_file.name} cannot be read ({type(error).__name__})") from error
-        if stored != _plain(self.settings):
-            raise InputError(f"{self.state_file.name} is of a run with other settings, expected the same: {stored}")
-        logger.info("resuming after epoch %d", content["run"]["epoch"])
-        run: dict[str, Any] = content["run"]
-        return run
-
-    def see(self, epoch: Epoch) -> None:
-        logger.info(describe(epoch, epoch.network))
-        self._log(epoch)
-        if epoch.score is None or epoch.score >= self.best:
-            self.best = self.best if epoch.score is None else epoch.score
-            card = replace(self.card, epoch=epoch.index, score=epoch.score)
-            version = checkpoint.save(self.out, epoch.network, name=self.settings.preset, card=card, half=True)
-            logger.info("wrote %s (%s)", self.out, version)
-        write_tensors({"run": epoch.state, "settings": _plain(self.settings), "best": self.best}, self.state_file)
-
-    def _log(self, epoch: Epoch) -> None:
-        if self._board is None:
-            self._board = SummaryWriter(str(self.out.with_suffix(".tensorboard")))
-        for name, value in epoch.losses.items():
-            self._board.add_scalar(f"loss/{name}", value, epoch.index)
-        self._board.add_scalar("learning_rate", epoch.learning_rate, epoch.index)
-        if epoch.validation is not None:
-            mean = torch.stack(list(epoch.validation.values())).nanmean(dim=0)
-            for region, value in zip(epoch.network.task.regions, mean.tolist(), strict=True):
-                self._board.add_scalar(f"validation Dice, mean of subsets/{region}", value, epoch.index)
-        self._board.flush()
+    state = read_state(file)
+    if state is None:
+        logger.info("%s does not exist: starting anew", file)
+    elif state.get("settings") != _plain(settings):
+        raise InputError(f"{file.name} is of a run with other settings, expected the same: {state.get('settings')}")
+    return state
 
 
 def _plain(settings: Settings) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 WRITING = ".writing-"
 SCRATCH = "ccsd-"  # how the names of this project's temporary files begin: ccsd-<use>-<process>-
@@ -100,6 +101,15 @@ def write_json(path: Path, content: object) -> None:
     """As JSON for people too, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Empty where there is none, or one that cannot be read."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content
 
 
 def flush(path: Path) -> None:

@@ -26,7 +26,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 CODE = (
     *("__init__.py", "method", "common/__init__.py", "common/errors.py", "common/files.py"),
     *("inference/__init__.py", "inference/label_map.py"),
-    *("models/__init__.py", "models/card.py", "models/checkpoint.py"),
+    *("models/__init__.py", "models/card.py", "models/checkpoint.py", "models/digest.py"),
     *("export/__init__.py", "export/bundle_data.py", "export/bundle_training.py"),
 )
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ccsd.method.losses import LossConfig, objective
 from ccsd.method.network import CCSDNetwork
 from ccsd.models import checkpoint
 from ccsd.models.card import Card
+from ccsd.models.digest import digest_of_files, image_name
 
 
 class CCSDStep:
@@ -45,12 +47,17 @@ class CCSDStep:
 
 class KeepBest:
     """A handler for the validating engine: whenever its first metric is the best so far, the weights are written to
-    `path` as the app reads them."""
+    `path` as the app reads them.
 
-    def __init__(self, network: CCSDNetwork, path: str, name: str) -> None:
+    Args:
+        card: what they say of themselves; epoch and score are added.
+    """
+
+    def __init__(self, network: CCSDNetwork, path: str, name: str, card: Card) -> None:
         self.network = network
         self.path = Path(path)
         self.name = name
+        self.card = card
         self.best = float("-inf")
 
     def attach(self, engine: Engine) -> None:
@@ -60,4 +67,43 @@ class KeepBest:
         metric = next(iter(engine.state.metrics.values()))
         if metric > self.best:
             self.best = metric
-            checkpoint.save(self.path, self.network, name=self.name, card=Card(score=metric, made_by="MONAI bundle"))
+            card = replace(self.card, epoch=engine.state.epoch, score=metric)
+            checkpoint.save(self.path, self.network, name=self.name, card=card)
+
+
+Study = Mapping[str, Any]  # {"image": the modalities' files, "label": a file}, as `list_studies` gives them
+
+
+def card_of_run(
+    start: str,
+    modalities: Sequence[str],
+    training: Sequence[Study],
+    validation: Sequence[Study],
+    settings: Mapping[str, Any],
+) -> Card:
+    """What the weights of a bundle's training say of themselves; a study is called as its folder.
+
+    Args:
+        start: the weights that the training starts from.
+        settings: of the training, by the names of `ccsd.training.config.TrainConfig`.
+    """
+    parent = checkpoint.card_in(Path(start))
+    names = tuple(_name(study) for study in training)
+    return Card(
+        parent=parent.version,
+        training=names,
+        seen=tuple(sorted(parent.trained_on | set(names))),
+        validation=tuple(_name(study) for study in validation),
+        digests={_name(study): _digest(study, modalities) for study in (*training, *validation)},
+        settings={**settings, "losses": asdict(LossConfig(**settings["losses"]))},
+        made_by="MONAI bundle",
+    )
+
+
+def _name(study: Study) -> str:
+    return Path(study["label"]).parent.name
+
+
+def _digest(study: Study, modalities: Sequence[str]) -> str:
+    files = zip(modalities, study["image"], strict=True)
+    return digest_of_files({image_name(m): [Path(file)] for m, file in files}, Path(study["label"]))

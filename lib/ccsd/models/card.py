@@ -27,7 +27,7 @@ class Card:
         dice: mean Dice by region, one row a subset of the modalities; score: its mean, as training measured it.
         epoch: of the training, from 1.
         published: when (ISO 8601); reason: what the publish rule said; kept_back: why it is not served.
-        made_by: what trained them, if not this project's own commands or server.
+        made_by: what trained them, if not the server.
     """
 
     version: str = UNTRAINED

@@ -41,6 +41,7 @@ def test_what_the_command_trained_on_does_not_validate(
     card = checkpoint.card_in(tmp_path / "pretrained.pt")
     assert (card.training, card.seen) == (("c", "d"), ("a", "b", "c", "d"))
     assert card.parent == checkpoint.card_in(tmp_path / "first.pt").version
+    assert card.settings["patch"] == 32
 
     clinic = Clinic(tmp_path, phantom, "abcdefg")
     clinic.save(*"abcdefg")
@@ -48,6 +49,20 @@ def test_what_the_command_trained_on_does_not_validate(
     assert set(stats["validation"]) == {"e", "f", "g"}
     assert set(stats["training"]) == {"a", "b", "c", "d"}
     assert clinic.model.current().card.held_out
+
+
+def test_the_command_and_the_server_know_a_study_by_the_same_digest(
+    tmp_path: Path, phantom: Phantom, ccsd_train: Callable[..., None]
+) -> None:
+    for name in "xyz":
+        write_phantom(phantom, tmp_path / "old", name)
+    (tmp_path / "val.txt").write_text("z\n")
+    ccsd_train("--data", tmp_path / "old", "--val", tmp_path / "val.txt", "--out", tmp_path / "pretrained.pt")
+    card = checkpoint.card_in(tmp_path / "pretrained.pt")
+    clinic = Clinic(tmp_path, phantom, "a")
+    clinic.save("a")
+    ready, _ = clinic.task(replay=tmp_path / "old")._ready(clinic.store)
+    assert {one.id: one.digest for one in ready if one.earlier} == {f"replay/{s}": card.digests[s] for s in "xyz"}
 
 
 def test_only_studies_that_the_command_did_not_train_on_count_as_new(

@@ -12,12 +12,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ccsd.common.files import read_json
 from ccsd.demo.phantom import Phantom
 from ccsd.method.task import BRATS
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Versions
 from ccsd.server.datastores.folder import open_folder
-from ccsd.server.trainers import records
+from ccsd.server.trainers import job as jobs
+from ccsd.server.trainers.publication import Publication
 from tests.server.trainers.clinics import Clinic
 
 MOMENTS = 10
@@ -25,14 +27,14 @@ MOMENTS = 10
 
 def train_without_end(folder: Path, phantom: Phantom, die_in: str) -> None:
     """Epochs of one step, each stored and published: many moments at which to be in the midst of something."""
-    records.STATE_EVERY = 0.0
-    publish = records.Records._publish
+    jobs.STATE_EVERY = 0.0
+    keep = Publication.keep
 
-    def whatever_it_is_worth(self: records.Records, *known: Any) -> None:
+    def whatever_it_is_worth(self: Publication, *known: Any) -> bool:
         self.best = float("-inf")
-        publish(self, *known)
+        return keep(self, *known)
 
-    records.Records._publish = whatever_it_is_worth  # type: ignore[method-assign]
+    Publication.keep = whatever_it_is_worth  # type: ignore[method-assign]
     if die_in == "publication":
         copy = shutil.copyfile
 
@@ -85,9 +87,9 @@ def test_whenever_a_training_is_killed_nothing_is_lost(tmp_path: Path, phantom: 
 def wait_for_epochs(clinic: Clinic, child: multiprocessing.process.BaseProcess) -> None:
     """Until this training has finished an epoch more than those before it."""
     stats = clinic.folder / "stats.json"
-    before = len(records.read_json(stats).get("history", ())) or 1
+    before = len(read_json(stats).get("history", ())) or 1
     deadline = time.monotonic() + 60
-    while len(records.read_json(stats).get("history", ())) <= before:
+    while len(read_json(stats).get("history", ())) <= before:
         assert child.is_alive()
         assert time.monotonic() < deadline
         time.sleep(0.02)

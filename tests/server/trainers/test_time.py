@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from ccsd.common.errors import InputError
+from ccsd.common.files import read_json
 from ccsd.demo.phantom import Phantom
 from ccsd.server.trainers.before import validate_before
-from ccsd.server.trainers.progress import BEFORE, ENDING, PREPARING, STEPS, VALIDATING, Progress, told
-from ccsd.server.trainers.records import read_json
 from ccsd.training.cache import read_cached
 from ccsd.training.limit import TimeLimit
 from ccsd.training.loop import dice_of
+from ccsd.training.progress import BEFORE, ENDING, PREPARING, STEPS, VALIDATING, Progress, told
 from tests.server.trainers.clinics import Clinic
 
 ENDLESS = {"max_epochs": 100_000, "steps": 5}
@@ -74,7 +74,7 @@ def test_a_training_that_validated_on_fewer_says_so(clinic: Clinic, monkeypatch:
 
 
 def test_each_step_can_be_read_while_the_first_epoch_runs(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ccsd.server.trainers.progress.EVERY", 0.0)
+    monkeypatch.setattr("ccsd.training.progress.EVERY", 0.0)
     clinic.save("a", "b")
     seen: list[dict[str, Any]] = []
     over = threading.Event()

@@ -13,9 +13,10 @@ import torch
 from ccsd.common.errors import DivergedError, InputError
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.models.versions import Versions
-from ccsd.server.trainers import records
+from ccsd.server.trainers import job as jobs
 from ccsd.server.trainers.settings import read_wanted
 from ccsd.training.loop import Epoch
+from ccsd.training.recorder import RunRecorder
 from ccsd.training.run import Run
 from tests.server.trainers.clinics import SHORT, Clinic
 
@@ -48,13 +49,13 @@ def test_a_training_publishes_a_version_that_says_what_it_was_made_from(clinic: 
 
 def test_labels_saved_meanwhile_do_not_touch_the_training(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     clinic.save("a")
-    see = records.Records.see
+    see = RunRecorder.see
 
-    def save_then_see(self: records.Records, epoch: Epoch) -> None:
+    def save_then_see(self: RunRecorder, epoch: Epoch) -> None:
         clinic.save("a", label=np.zeros_like(clinic.phantom.label))
         see(self, epoch)
 
-    monkeypatch.setattr(records.Records, "see", save_then_see)
+    monkeypatch.setattr(RunRecorder, "see", save_then_see)
     clinic.train()
     (entry,) = clinic.snapshot()
     assert clinic.model.current().card.digests == {"a": entry["sha256"]}
@@ -93,15 +94,15 @@ def test_a_killed_training_goes_on_where_it_was_and_ends_as_if_it_had_not_been(
     for one in (clinic, other):
         one.save("a", "b")
     whole = other.train(max_epochs=4)
-    store = records.Records._store
+    store = RunRecorder._store
 
-    def store_then_die(self: records.Records, epoch: Epoch) -> None:
+    def store_then_die(self: RunRecorder, epoch: Epoch) -> None:
         store(self, epoch)
         if epoch.index == 2:
             raise KilledError
 
-    monkeypatch.setattr(records, "STATE_EVERY", 0.0)
-    monkeypatch.setattr(records.Records, "_store", store_then_die)
+    monkeypatch.setattr(jobs, "STATE_EVERY", 0.0)
+    monkeypatch.setattr(RunRecorder, "_store", store_then_die)
     with pytest.raises(KilledError):
         clinic.train(max_epochs=4)
     monkeypatch.undo()
@@ -118,13 +119,13 @@ def test_with_other_settings_or_other_labels_a_training_starts_anew(
     caplog.set_level(logging.INFO)
     clinic.save("a")
 
-    def store_then_die(self: records.Records, epoch: Epoch) -> None:
+    def store_then_die(self: RunRecorder, epoch: Epoch) -> None:
         store(self, epoch)
         raise KilledError
 
-    store = records.Records._store
+    store = RunRecorder._store
     for change in ({"learning_rate": 0.001}, {}):
-        monkeypatch.setattr(records.Records, "_store", store_then_die)
+        monkeypatch.setattr(RunRecorder, "_store", store_then_die)
         with pytest.raises(KilledError):
             clinic.train()
         monkeypatch.undo()
@@ -165,15 +166,15 @@ def test_a_study_that_cannot_be_used_is_left_out_and_named(clinic: Clinic) -> No
 def test_a_second_training_on_the_same_weights_is_refused(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     clinic.save("a")
     refused = []
-    see = records.Records.see
+    see = RunRecorder.see
 
-    def train_too(self: records.Records, epoch: Epoch) -> None:
+    def train_too(self: RunRecorder, epoch: Epoch) -> None:
         with pytest.raises(InputError, match="another training is running"):
             clinic.train()
         refused.append(epoch.index)
         see(self, epoch)
 
-    monkeypatch.setattr(records.Records, "see", train_too)
+    monkeypatch.setattr(RunRecorder, "see", train_too)
     clinic.train()
     assert refused == [1, 2]
 

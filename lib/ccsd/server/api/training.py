@@ -19,8 +19,8 @@ from ccsd.server.api.openapi import BUSY
 from ccsd.server.api.tasks import LATER, under_way
 from ccsd.server.api.values import check_known, for_a_task
 from ccsd.server.trainers.own_process import OLD_WEIGHTS_STAY
-from ccsd.server.trainers.progress import told
 from ccsd.server.trainers.settings import read_wanted
+from ccsd.training.progress import told
 
 STARTS_WITHIN = 10.0  # s from a request to its process
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from ccsd.common.stopping import Deadline, StoppedError, stoppable
 from ccsd.evaluation.lattice import mean_over
 from ccsd.method.network import CCSDNetwork
-from ccsd.server.trainers.progress import BEFORE, Progress
 from ccsd.training.cases import Case
 from ccsd.training.limit import ROOM, TimeLimit
 from ccsd.training.loop import dice_of
+from ccsd.training.progress import BEFORE, Progress
 
 logger = logging.getLogger(__name__)
 

@@ -18,18 +18,17 @@ from monailabel.interfaces.tasks.train import TrainTask
 
 from ccsd.common.devices import device_names, read_device
 from ccsd.common.errors import InputError
-from ccsd.common.files import remove_leftovers
+from ccsd.common.files import read_json, remove_leftovers
 from ccsd.common.stopping import Deadline, StoppedError, stoppable
 from ccsd.models.card import Card
 from ccsd.models.served import ServedModel
 from ccsd.server.trainers.job import Job, learn
 from ccsd.server.trainers.own_process import OLD_WEIGHTS_STAY, began
-from ccsd.server.trainers.progress import PREPARING, Progress
-from ccsd.server.trainers.records import read_json
 from ccsd.server.trainers.settings import DEFAULTS, Wanted, read_wanted
 from ccsd.server.trainers.snapshot import Prepared, prepare_entries, take_snapshot
 from ccsd.server.trainers.validation import choose_validation
 from ccsd.training.limit import TimeLimit
+from ccsd.training.progress import PREPARING, Progress
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ class CCSDTrainTask(TrainTask):
 
     @property
     def progress_file(self) -> Path:
-        """What a training that is running does now (`ccsd.server.trainers.progress`)."""
+        """What a training that is running does now (`ccsd.training.progress`)."""
         return self.folder / "progress.json"
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
@@ -179,9 +178,10 @@ class CCSDTrainTask(TrainTask):
 
 
 def _weights(training: list[Prepared], card: Card, new_share: float) -> list[float]:
-    """How often each study is drawn: those that the weights have not seen make up `new_share` of the crops. Of studies
-    that `ccsd train` was given, the names alone are known."""
-    digests, names = set(card.digests.values()), card.trained_on - set(card.digests)
+    """How often each study is drawn: those that the weights have not seen make up `new_share` of the crops. Studies
+    that were trained on elsewhere go by their names: their labels are other files than those saved here."""
+    saved_here = card.digests if card.made_by is None else {}
+    digests, names = set(saved_here.values()), card.trained_on - set(saved_here)
     new = [one.digest not in digests and one.id not in names and not one.earlier for one in training]
     count = sum(new)
     if count in (0, len(new)) or new_share in (0.0, 1.0):

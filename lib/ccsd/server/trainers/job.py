@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
+import math
 import os
-import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ccsd.common.errors import DivergedError
+from ccsd.common.errors import DivergedError, InputError
 from ccsd.method.network import NetworkConfig
 from ccsd.method.task import Task
-from ccsd.models.card import Card, card_of
+from ccsd.models.card import Card
 from ccsd.models.rule import PublishRule
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Versions
 from ccsd.server.trainers.before import validate_before
-from ccsd.server.trainers.progress import STEPS, VALIDATING, Progress
-from ccsd.server.trainers.records import Records
+from ccsd.server.trainers.own_process import OLD_WEIGHTS_STAY
+from ccsd.server.trainers.publication import Publication
 from ccsd.server.trainers.snapshot import Prepared
 from ccsd.training.cache import read_cached
 from ccsd.training.config import TrainConfig
-from ccsd.training.loop import Epoch, train
+from ccsd.training.loop import mean_dice, train
 from ccsd.training.processes import join_processes
+from ccsd.training.progress import Progress
+from ccsd.training.recorder import RunRecorder, read_state
 
 logger = logging.getLogger(__name__)
+
+STATE_EVERY = 30.0  # s between states on disk
 
 
 @dataclass(frozen=True)
@@ -56,31 +59,41 @@ class Job:
     progress: Progress = field(default_factory=Progress)
 
     @property
-    def key(self) -> str:
-        """The same for the same data and settings, however many studies there is time to validate on."""
-        same = replace(self.card, parent=None, validation=()).as_dict()
-        return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()[:16]
-
-    @property
     def versions(self) -> Versions:
         return Versions(ServedModel(self.published, self.shipped, self.task, self.preset))
 
     def stored(self, count: int) -> dict[str, Any] | None:
-        """Where a training of the same data and settings was killed, as `Records` wrote it; None: start anew.
+        """Where a training of the same data and settings was killed; None: start anew.
 
         Args:
             count: of processes now.
         """
-        if not self.state_file.exists():
-            return None
         try:
-            state: dict[str, Any] = torch.load(self.state_file, map_location="cpu", weights_only=True)
-            same = state["key"] == self.key and len(state["run"]["generators"]) == count
-            going_on = self.card.parent in (state["card"]["parent"], state["version"])
-        except (RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-            logger.warning("%s cannot be read (%s): starting anew", self.state_file.name, type(error).__name__)
+            state = read_state(self.state_file)
+        except InputError as error:
+            logger.warning("%s: starting anew", error)
             return None
-        return state if same and going_on else None
+        if state is None:
+            return None
+        same = "card" in state and _compared(state["card"]) == _compared(self.card)
+        continued = same and self.card.parent in (state["card"].parent, state["version"])
+        if continued and len(state["run"]["generators"]) == count:
+            return state
+        logger.info("%s is of other data, settings or weights: starting anew", self.state_file.name)
+        return None
+
+    def recorder(self, publication: Publication, progress: Progress) -> RunRecorder:
+        return RunRecorder(
+            publication,
+            self.card,
+            self.state_file,
+            state_every=STATE_EVERY,
+            state_at_end=False,
+            stored_too={"weights": list(self.weights)},
+            stats_file=self.stats_file,
+            max_epochs=self.config.max_epochs,
+            progress=progress,
+        )
 
 
 def learn(rank: int, count: int, job: Job) -> None:
@@ -97,35 +110,21 @@ def learn(rank: int, count: int, job: Job) -> None:
     processes = join_processes(device)
     state = job.stored(count)
     if state:
-        logger.info("resuming after epoch %d", state["run"]["epoch"])
-        job = replace(job, card=card_of(state["card"]), weights=state["weights"])
+        job = replace(job, card=state["card"], weights=state["weights"])
     network = job.versions.load(str(job.card.parent)).network.to_device(device)
     training = [read_cached(one.file) for one in job.training]
-    listed = [read_cached(one.file) for one in job.validation if one.id in job.card.validation]
-    limit, progress = job.progress.limit, job.progress
-    records, validation = None, listed
+    validation = [read_cached(one.file) for one in job.validation if one.id in job.card.validation]
+    progress = job.progress if rank == 0 else Progress()
+    before: Mapping[int, Tensor] = state["before"] if state else {}
+    if rank == 0 and not state:
+        before, validation = validate_before(network, validation, progress)
+        job = replace(job, card=replace(job.card, validation=job.card.validation[: len(validation)]))
+    publication = Publication(job.versions, job.rule, before)
+    recorder = job.recorder(publication, progress)
+    if state:
+        recorder.restore(state)
     if rank == 0:
-        before = state["before"] if state else None
-        if before is None:
-            before, validation = validate_before(network, listed, progress)
-            job = replace(job, card=replace(job.card, validation=job.card.validation[: len(validation)]))
-        records = Records(job, before)
-        if state:
-            records.restore(state)
-            progress.done = state["run"]["done"]
-        records.begin()
-        progress.begin(STEPS, 0)
-
-    def see(epoch: Epoch) -> None:
-        if records:
-            records.see(epoch)
-            progress.begin(STEPS, 0)
-
-    def on_study(number: int) -> None:
-        if number == 1:
-            progress.begin(VALIDATING, len(validation))
-        progress.study(number)
-
+        recorder.begin(_score(before, job.card))
     try:
         train(
             network,
@@ -133,17 +132,67 @@ def learn(rank: int, count: int, job: Job) -> None:
             validation,
             job.config,
             device=device,
-            on_epoch=see,
-            on_step=lambda _: progress.step() if records else None,
-            on_study=on_study,
+            on_epoch=recorder.see,
+            on_step=lambda _: progress.step(),
+            on_study=recorder.study,
             weights=job.weights,
             resume=state["run"] if state else None,
             processes=processes,
-            limit=limit,
+            limit=job.progress.limit,
         )
     except DivergedError:
         job.state_file.unlink(missing_ok=True)  # resumed, it would diverge again
         raise
     processes.leave()
-    if records:
-        logger.info(records.end())
+    if rank == 0:
+        recorder.end(_outcome(job, publication))
+
+
+def _compared(card: Card) -> dict[str, Any]:
+    """The same for the same data and settings, however many studies there is time to validate on."""
+    return replace(card, parent=None, validation=()).as_dict()
+
+
+def _score(before: Mapping[int, Tensor], card: Card) -> float | None:
+    score = mean_dice(before) if before else None
+    if score is not None:
+        logger.info("start: version %s, mean validation Dice %.4f", card.parent, score)
+    return score
+
+
+def _outcome(job: Job, publication: Publication) -> str:
+    """The training's outcome in one sentence; a candidate is kept if nothing was published."""
+    candidate = publication.keep_back()
+    if candidate:
+        return f"kept back as candidate {candidate[0]}: {candidate[1]}{_shortened(job)}"
+    if publication.version is None:
+        return _too_short(job, publication)
+    on_what = "" if job.card.held_out else ", on the training studies: too few to hold one out"
+    sentence = f"published {publication.version}: {publication.verdict.reason}{on_what}{_shortened(job)}"
+    if job.versions.pinned() not in (None, publication.version):
+        sentence += f"; {job.versions.pinned()} is pinned and stays served"
+    return sentence
+
+
+def _shortened(job: Job) -> str:
+    """If there was no time to validate on all studies: on how many."""
+    used, listed = len(job.card.validation), len(job.validation)
+    if used == listed:
+        return ""
+    return f" (on {used} of {listed} validation studies: more do not fit into max_minutes)"
+
+
+def _too_short(job: Job, publication: Publication) -> str:
+    """Why not one step was made."""
+    limit, minutes = job.progress.limit, job.config.max_minutes
+    if limit is None or minutes is None:
+        return "nothing was trained: all epochs were over"
+    if not publication.before:
+        why = "was over before the weights that it starts from were validated, expected more"
+    else:
+        needed = minutes - limit.left / 60  # `left` is below 0 by what is missing
+        why = (
+            f"has no room for a step: one takes about {limit.step:.0f} s, the validation after it "
+            f"{limit.rest:.0f} s, and the start took the rest; expected at least {math.ceil(needed)}"
+        )
+    return f"nothing was trained: max_minutes is {minutes:g}, which {why}; {OLD_WEIGHTS_STAY}"

@@ -1,4 +1,4 @@
-"""What a training is doing at this moment, in a file that the server reads."""
+"""What a training is doing at this moment, in a file that others read."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ccsd.common.files import write_json
-from ccsd.server.trainers.records import read_json
+from ccsd.common.files import read_json, write_json
 from ccsd.training.limit import TimeLimit
 
 EVERY = 0.5  # s between two writings
