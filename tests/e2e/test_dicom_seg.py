@@ -122,10 +122,12 @@ def test_a_saved_label_is_in_the_store_too_and_a_fresh_server_has_it_from_there(
     mask, grid = some_mask(files[T2])
     write_volume(tmp_path / "label.nii.gz", mask, grid)
     with (tmp_path / "label.nii.gz").open("rb") as file:
-        saved = server.put(f"/datastore/label?image={T2}&tag=final", files={"label": file})
+        said = {"params": '{"corrected_from": "w1"}'}  # as the page sends it
+        saved = server.put(f"/datastore/label?image={T2}&tag=final", files={"label": file}, data=said)
     assert saved.status_code == 200, saved.text
     (seg,) = [s for s in segmentations(orthanc) if s.SegmentSequence[0].SegmentAlgorithmType == "MANUAL"]
     assert saved.json()["dicom_seg"] == seg.SOPInstanceUID
+    assert seg.SeriesDescription == "brats, corrected from w1"
     assert np.array_equal(read_seg(seg, grid, BRATS), mask)
     fresh = start_server(orthanc.dicomweb, tmp_path_factory.mktemp("fresh"))
     other = next(fresh)

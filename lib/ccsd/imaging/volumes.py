@@ -147,13 +147,13 @@ def write_volume(
     Args:
         like: image on the same grid. Where the parts of a NIfTI header that say where voxels are differ, or say
             nothing, readers differ in what they take: with the same parts, each puts `data` where it puts the image.
-        provenance: how `data` came about, `model` and `modalities` among it: kept as a comment (an extension of
-            code 6, JSON) and in short in `descrip`; readers that know neither pass them over.
+        provenance: how `data` came about: kept as a comment (an extension of code 6, JSON) and in short in `descrip`;
+            readers that know neither pass them over.
     """
     image = nib.nifti1.Nifti1Image(data, grid.affine)
     image.header.set_xyzt_units("mm")
     if provenance:
-        image.header["descrip"] = f"{provenance['model']} from {provenance['modalities']}".encode()[:79]
+        image.header["descrip"] = _in_short(provenance).encode()[:79]
         image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", json.dumps(dict(provenance)).encode()))
     if like is not None:
         # without an affine of its own nibabel leaves the fields of a header as they are
@@ -161,6 +161,12 @@ def write_volume(
         image = nib.nifti1.Nifti1Image(data, None, placed) if placed else image
     with replacing(path) as temporary:
         nib.loadsave.save(image, temporary)
+
+
+def _in_short(provenance: Mapping[str, str]) -> str:
+    if "model" in provenance:
+        return f"{provenance['model']} from {provenance['modalities']}"
+    return ", ".join(f"{name} {value}" for name, value in provenance.items())
 
 
 @contextmanager

@@ -37,7 +37,8 @@ def save_label(
     image: str, params: str = PARAMS, tag: str = FINAL, label: UploadFile = LABEL, user: User = ANNOTATOR
 ) -> dict[str, Any]:
     """Keep a label of an image's study, whole or not at all. `params` is JSON: `label_info` says what the file's values
-    are, as 3D Slicer sends it; a `.seg.nrrd` says it itself. `warnings` of the answer: what was taken how."""
+    are, as 3D Slicer sends it; a `.seg.nrrd` says it itself; `corrected_from` names the weights whose mask was
+    corrected. `warnings` of the answer: what was taken how."""
     app, values = app_instance(), without(read_object("params", params), OF_LABELS)
     with received([(label.filename or "label.nii.gz", label.file)]) as path:
         label_id = app.datastore().save_label(image, str(path), tag or FINAL, values)

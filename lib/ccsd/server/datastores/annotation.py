@@ -8,10 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ccsd.common.errors import GridMismatchError
+from ccsd.common.errors import GridMismatchError, InputError
 from ccsd.imaging.volumes import Grid, shown_grid
 from ccsd.method.task import Task
 from ccsd.studies.labels import Annotation, read_annotation
+
+CORRECTED_FROM = "corrected_from"
+MAX_ORIGIN = 100  # characters
 
 
 def read_on(
@@ -41,6 +44,23 @@ def read_on(
         if shown.matches(grid):
             raise
         return replace(read(reference=shown), grid=grid)
+
+
+def provenance_of(info: Mapping[str, Any]) -> dict[str, str]:
+    """What the files of a label say of how it came about: `corrected from`, the version of the weights that made the
+    mask before it was corrected. Empty: nobody said.
+
+    Args:
+        info: what is kept of the label.
+    """
+    return {"corrected from": info[CORRECTED_FROM]} if info.get(CORRECTED_FROM) else {}
+
+
+def checked_origin(info: Mapping[str, Any]) -> None:
+    """Raises InputError: `corrected_from` is no short text."""
+    found = info.get(CORRECTED_FROM, "")
+    if not isinstance(found, str) or not found.isprintable() or len(found) > MAX_ORIGIN:
+        raise InputError(f"{CORRECTED_FROM} is {found!r}, expected a text of at most {MAX_ORIGIN} characters")
 
 
 def known_of(label: Annotation, task: Task) -> dict[str, list[str]]:

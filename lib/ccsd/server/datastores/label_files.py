@@ -19,6 +19,7 @@ from ccsd.imaging import filenames
 from ccsd.imaging.grid import Grid
 from ccsd.imaging.volumes import write_volume
 from ccsd.server.datastores import unfinished
+from ccsd.server.datastores.annotation import provenance_of
 from ccsd.server.datastores.index import FINAL, Entries, Index
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class LabelFiles:
             self._index.replacing() as write_index,
             replacing(path) as temporary,
         ):
-            write_volume(temporary, values, grid, like=like)
+            write_volume(temporary, values, grid, like=like, provenance=provenance_of(info))
             note(temporary, whole)
             entries[image_id].labels[tag] = DataModel(info=whole, ext=EXTENSION)
             write_index()  # before the label takes its place: there is room for both

@@ -22,6 +22,7 @@ from ccsd.imaging.grid import Grid
 from ccsd.imaging.seg_read import is_automatic, known_regions, read_seg, referenced_series
 from ccsd.imaging.seg_write import Author, make_seg
 from ccsd.method.task import Task
+from ccsd.server.datastores.annotation import provenance_of
 from ccsd.server.datastores.dicomweb import DICOMwebStudies
 from ccsd.server.datastores.index import FINAL, Entries, Index
 from ccsd.server.datastores.label_files import LabelFiles
@@ -66,7 +67,8 @@ class SegLabels:
             return f"not stored: the label knows {', '.join(regions)} only"
         try:
             source = self._studies.series(self._index.images().by_id[image_id])
-            author = Author("MANUAL", VERSION, f"{self._task.name}, label of a user")
+            came = ", ".join(f"{name} {value}" for name, value in provenance_of(info).items())
+            author = Author("MANUAL", VERSION, f"{self._task.name}, {came or 'label of a user'}")
             seg = make_seg(values, source.series or (), self._task, author, frames=source.frames)
             self._mark(str(seg.SeriesInstanceUID), f"is the label of {image_id}, stored from here")
             self._studies.server.store(seg)

@@ -22,7 +22,7 @@ from ccsd.imaging import filenames
 from ccsd.imaging.sources import Source
 from ccsd.imaging.volumes import Volume, read_grid, read_volume
 from ccsd.method.task import Task
-from ccsd.server.datastores.annotation import known_of, read_on
+from ccsd.server.datastores.annotation import checked_origin, known_of, read_on
 from ccsd.server.datastores.archive import write_archive
 from ccsd.server.datastores.index import FINAL, Entries, Image, Index, add_image
 from ccsd.server.datastores.parts import Labels, Listing, Studies
@@ -224,12 +224,14 @@ class StudyDatastore(Datastore):
         Args:
             label_info: `label_info` in it says what the file's values are, where its own header does not
                 (`ccsd.studies.labels.read_annotation`), and so which regions are annotated: nothing is known of
-                those that no segment stands for. What is kept of it has `warnings` too.
+                those that no segment stands for. `corrected_from` names the weights whose mask was corrected. What is
+                kept of it has `warnings` too.
 
         Raises:
             NotFoundError: no such image. InputError: unreadable, on another grid, or of unknown values.
         """
         image = self._image(image_id)
+        checked_origin(label_info)
         if not label_tag.isidentifier():
             raise InputError(f"tag is {label_tag!r}, expected letters, digits and _")
         segments, grid, own = label_info.get("label_info") or (), self.studies.grid(image), self.studies.own_file(image)

@@ -25,6 +25,7 @@ def served(card: Card, task: Task) -> dict[str, Any]:
         "modalities": list(task.modalities),
         "labels": legend(task.labels),
         "regions": {g: [n for n, v in task.labels.items() if v in values] for g, values in task.regions.items()},
+        "paints": dict(task.region_labels),
         "dice": rows,
         "average": {g: round(fmean(r[g] for r in rows), 4) for g in task.regions} if rows else None,
         "sizes": sizes,

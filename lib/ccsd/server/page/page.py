@@ -27,6 +27,7 @@ from ccsd.server.api.tasks import scores
 from ccsd.server.api.training import with_outcome
 from ccsd.server.page import model, slices, studies
 from ccsd.server.page.layer_cache import LayerCache
+from ccsd.server.page.outcome import in_words
 from ccsd.server.page.slices import Layer
 from ccsd.studies.labels import EMPTY, read_label
 
@@ -175,12 +176,15 @@ def show_scores() -> Any:
 
 @data.get("/training")
 def show_training() -> Any:
-    """The last training of this server (None: none yet), and what it wrote of its epochs."""
+    """The last training of this server (None: none yet), how it ended in `words`, and what it wrote of its epochs."""
     task, _ = AsyncTask.status("train")
     told = with_outcome(task) if task else {}
     state = {k: told.get(k) for k in ("status", "start_ts", "end_ts", "outcome", "progress")} if task else None
     lines = [str(line) for line in task.get("details", ())] if task else []
-    return {"task": state, "lines": lines, "stats": _config().trainer().stats()}
+    config = _config()
+    stats = config.trainer().stats()
+    words = in_words(told["outcome"], stats, Versions(config.model).known()) if told.get("outcome") else None
+    return {"task": state, "words": words, "lines": lines, "stats": stats}
 
 
 def _source(image: str, modality: str) -> Source:

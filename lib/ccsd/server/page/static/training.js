@@ -59,19 +59,30 @@ async function begin(form) {
   await poll();
 }
 
+// One press: with the server's own settings, told in words in `place` until it is over.
+export async function trainOnce(place) {
+  await post("../train/ccsd", {});
+  for (;;) {
+    const { task, words } = await json("data/training");
+    place.textContent = words ?? task?.progress?.says ?? "The training starts.";
+    if (!RUNNING.has(task?.status)) return;
+    await new Promise((done) => setTimeout(done, SOON));
+  }
+}
+
 async function halt() {
   await ask("../train/", { method: "DELETE" });
   say("Training is stopped; what was published stays.");
   await poll();
 }
 
-function draw({ task, lines, stats }, running) {
+function draw({ task, words, lines, stats }, running) {
   const history = stats.history ?? [];
   const last = history.at(-1);
   panels.start.disabled = running;
   panels.stop.disabled = !running;
   const epoch = last ? `epoch ${last.epoch} of ${stats.config.max_epochs}` : "";
-  panels.status.textContent = task ? inWords(task) : "No training since this server started.";
+  panels.status.textContent = task ? inWords(task, words) : "No training since this server started.";
   showProgress(running, task?.progress ?? {});
   panels.status.dataset.state = task?.status ?? "";
   panels.facts.textContent = last
@@ -85,9 +96,9 @@ function draw({ task, lines, stats }, running) {
 }
 
 // When it began while it runs, when it ended after that.
-function inWords({ status, start_ts: start, end_ts: end, progress, outcome }) {
+function inWords({ status, start_ts: start, end_ts: end, progress }, words) {
   const when = end ? `${status} at ${end}, begun at ${start}` : `${status} since ${start}`;
-  return [when, progress?.says ?? outcome].filter(Boolean).join(": ");
+  return [when, progress?.says ?? words].filter(Boolean).join(": ");
 }
 
 // The share of all steps; without a share while it is not known.
