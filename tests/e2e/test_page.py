@@ -172,7 +172,7 @@ def test_a_training_is_started_watched_and_rolled_back(page: Page, server: Serve
     page.get_by_role("button", name="Stop").click()
     expect(status).to_contain_text("STOPPED")
     assert server.post("/train/ccsd", json={"max_epochs": 2, "steps": 2, "patch": 32}).status_code == 200
-    expect(status).to_contain_text("DONE", timeout=120_000)
+    expect(status).to_contain_text("DONE", timeout=300_000)
     expect(status).to_contain_text(re.compile("New weights are served: mean Dice on 1 study|The old weights stay"))
     expect(page.get_by_role("img", name="mean validation Dice")).to_be_visible()
     assert page.get_by_role("img", name="loss:").count() > 2
