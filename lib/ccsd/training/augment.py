@@ -29,8 +29,8 @@ def intensities(volumes: Tensor, generator: torch.Generator, *, share: float) ->
         share: how often a modality gets each of the effects beyond gain and shift.
     """
     n = volumes.shape[0]
-    gain = uniform(1 - MAX_GAIN, 1 + MAX_GAIN, (n, 1, 1, 1), generator)
-    shift = uniform(-MAX_SHIFT, MAX_SHIFT, (n, 1, 1, 1), generator)
+    gain = uniform(1 - MAX_GAIN, 1 + MAX_GAIN, (n, 1, 1, 1), generator).to(volumes.device)
+    shift = uniform(-MAX_SHIFT, MAX_SHIFT, (n, 1, 1, 1), generator).to(volumes.device)
     changed = volumes * gain + shift
     if share:
         changed = torch.stack([_rescanned(v, generator, share) for v in changed])
@@ -46,7 +46,7 @@ def _rescanned(volume: Tensor, generator: torch.Generator, share: float) -> Tens
     if happens():
         volume = _gamma(volume, generator)
     if happens():
-        field = torch.rand((1, 1, 3, 3, 3), generator=generator) * 2 - 1
+        field = (torch.rand((1, 1, 3, 3, 3), generator=generator) * 2 - 1).to(volume.device)
         volume = (
             volume + MAX_FIELD * F.interpolate(field, size=volume.shape, mode="trilinear", align_corners=True)[0, 0]
         )
@@ -54,7 +54,7 @@ def _rescanned(volume: Tensor, generator: torch.Generator, share: float) -> Tens
         volume = _resampled(volume, generator)
     if happens():
         deviation = float(uniform(0, MAX_NOISE, (), generator))
-        volume = volume + deviation * torch.randn(volume.shape, generator=generator)
+        volume = volume + deviation * torch.randn(volume.shape, generator=generator).to(volume.device)
     return volume
 
 

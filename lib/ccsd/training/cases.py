@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from ccsd.training.augment import intensities, uniform
 
 MAX_ROTATION = 0.26  # radians, 15 degrees
 MAX_SCALE = 0.15
+MAX_GPU_SHARE = 0.25  # of a GPU's free memory that studies may fill
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Case:
     def present(self) -> Tensor:
         """Boolean (N,): what it has."""
         return subsets.to_present(self.available, self.volumes.shape[0])
+
+    def to_device(self, device: torch.device) -> Case:
+        """The case with its volumes, label and tumour voxels on `device`."""
+        on_device = {name: getattr(self, name).to(device) for name in ("volumes", "label", "tumour")}
+        return replace(self, **on_device)
 
 
 def load_case(
@@ -91,6 +97,16 @@ class Sample(Protocol):
     def tumour(self) -> Tensor: ...
     @property
     def drawn(self) -> Tensor: ...
+    def to_device(self, device: torch.device) -> Sample: ...
+
+
+def on_device(cases: Sequence[Sample], device: torch.device) -> Sequence[Sample]:
+    """The cases on a GPU that has room for them, where crops are made many times faster; else as they are."""
+    if device.type != "cuda":
+        return cases
+    needed = sum(case.label.numel() * (1 + 2 * len(case.present)) for case in cases)
+    free, _ = torch.cuda.mem_get_info(device)
+    return [case.to_device(device) for case in cases] if needed < MAX_GPU_SHARE * free else cases
 
 
 def crop(
@@ -102,7 +118,7 @@ def crop(
     generator: torch.Generator,
     scanner_share: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """One random crop: volumes (N, p, q, r) float and label (p, q, r) of integers.
+    """One random crop, on the device of the case: volumes (N, p, q, r) float and label (p, q, r) of integers.
 
     `tumour_share` of the crops are centred near a tumour voxel, each label of the case as often as the others; the
     others anywhere in the box. With `augment`: rotation, scale, flips and the intensities of `ccsd.training.augment`,
@@ -110,7 +126,7 @@ def crop(
     """
     edges = torch.tensor([patch] * 3 if isinstance(patch, int) else list(patch))
     centre = _centre(case, edges, _aimed_at(case, tumour_share, generator), generator)
-    grid = _sampling_grid(centre, edges, augment, generator)
+    grid = _sampling_grid(centre, edges, augment, generator, device=case.label.device)
     whole = case.label
     margin = _bounding_box(grid, whole.shape)
     local = _to_local(grid, whole.shape, margin)
@@ -162,20 +178,22 @@ def _centre(case: Sample, edges: Tensor, targets: Tensor, generator: torch.Gener
     shape = torch.tensor(case.label.shape, dtype=torch.float32)
     if len(targets):
         index = int(torch.randint(len(targets), (1,), generator=generator))
-        centre = targets[index].float() + uniform(-1, 1, (3,), generator) * edges / 4
+        centre = targets[index].cpu().float() + uniform(-1, 1, (3,), generator) * edges / 4
     else:
         centre = torch.rand(3, generator=generator) * shape
     low = torch.minimum(shape, edges) / 2
     return torch.minimum(torch.maximum(centre, low), shape - low)
 
 
-def _sampling_grid(centre: Tensor, edges: Tensor, augment: bool, generator: torch.Generator) -> Tensor:
+def _sampling_grid(
+    centre: Tensor, edges: Tensor, augment: bool, generator: torch.Generator, *, device: torch.device
+) -> Tensor:
     """(p, q, r, 3) voxel coordinates to sample."""
-    axes = [torch.arange(edge, dtype=torch.float32) - (edge - 1) / 2 for edge in edges.tolist()]
+    axes = [torch.arange(edge, dtype=torch.float32, device=device) - (edge - 1) / 2 for edge in edges.tolist()]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)  # (p, q, r, 3)
     if augment:
-        points = points @ _random_affine(generator).T
-    return points + centre - 0.5
+        points = points @ _random_affine(generator).T.to(device)
+    return points + centre.to(device) - 0.5
 
 
 def _random_affine(generator: torch.Generator) -> Tensor:
@@ -204,6 +222,6 @@ def _bounding_box(grid: Tensor, shape: torch.Size) -> tuple[slice, slice, slice]
 
 def _to_local(grid: Tensor, shape: torch.Size, box: tuple[slice, slice, slice]) -> Tensor:
     """Voxel coordinates -> grid_sample's (x, y, z) in [-1, 1] within `box`."""
-    start = torch.tensor([s.start for s in box], dtype=torch.float32)
-    edge = torch.tensor([s.stop - s.start for s in box], dtype=torch.float32)
+    start = torch.tensor([s.start for s in box], dtype=torch.float32, device=grid.device)
+    edge = torch.tensor([s.stop - s.start for s in box], dtype=torch.float32, device=grid.device)
     return ((grid - start) / (edge - 1) * 2 - 1).flip(-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -37,7 +37,7 @@ class MirroredCase:
     @property
     def volumes(self) -> Tensor:
         edge = self.case.volumes.shape[1]
-        x = torch.arange(edge)
+        x = torch.arange(edge, device=self.case.volumes.device)
         healthy = x * 2 >= self.centre if self.healthy_is_high else x * 2 <= self.centre
         source = torch.where(healthy, x, self.centre - x)
         inside = (source >= 0) & (source < edge)
@@ -62,6 +62,9 @@ class MirroredCase:
     @property
     def drawn(self) -> Tensor:
         return torch.ones_like(self.case.drawn)
+
+    def to_device(self, device: torch.device) -> MirroredCase:
+        return replace(self, case=self.case.to_device(device))
 
 
 def mirrored(case: Case) -> MirroredCase | None:

@@ -15,7 +15,7 @@ from ccsd.evaluation.lattice import dice_by_subset, mean_over
 from ccsd.inference.predict import WindowConfig
 from ccsd.method import subsets
 from ccsd.method.network import CCSDNetwork
-from ccsd.training.cases import Case, Sample, batches
+from ccsd.training.cases import Case, Sample, batches, on_device
 from ccsd.training.config import TrainConfig
 from ccsd.training.limit import TimeLimit, limit_of
 from ccsd.training.processes import SINGLE, Processes
@@ -86,6 +86,7 @@ def train(
     run = Run(network, config, device=device, processes=processes, limit=limit)
     if resume:
         run.restore(resume)
+    cases = on_device(cases, device)
     progress = run.progress  # read once a step: the clock goes on, and the last epoch is to know that it is the last
     while progress < 1:
         run.epoch += 1
