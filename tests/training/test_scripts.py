@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
 
 FAST = ["preset=tiny", "train.patch=32", "train.steps=3", "train.validate_every=100"]
@@ -156,3 +158,15 @@ def test_made_studies_are_mixed_in_with_a_share_of_the_crops(studies: Path, phan
     wrong = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=("--data", f"{made}:1")))
     assert wrong.returncode != 0
     assert wrong.stderr.strip().endswith(f"error: --data {made}:1: the share is 1, expected between 0 and 1")
+
+
+def test_packed_studies_train_without_their_images(studies: Path, tmp_path: Path) -> None:
+    packing = ["-m", "ccsd.experiments", "pack_cases", "--data", str(studies), "--out", str(tmp_path / "packed")]
+    done = run(packing)
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(studies)
+    out = tmp_path / "w.pt"
+    done = run(command(tmp_path / "packed", out, "train.max_epochs=1"))
+    assert done.returncode == 0, done.stderr
+    card = checkpoint.load(out, task=BRATS).card
+    assert set(card.training) == set(card.digests) == {"a", "b"}

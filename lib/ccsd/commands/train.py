@@ -24,13 +24,14 @@ from ccsd.models import checkpoint
 from ccsd.models.card import Card
 from ccsd.models.checkpoint import Checkpoint
 from ccsd.studies.lists import select
-from ccsd.studies.study import find_studies
+from ccsd.studies.study import Study, find_studies
 from ccsd.training.cache import load_cases
 from ccsd.training.cases import Case, Sample
 from ccsd.training.digest import digests_of
 from ccsd.training.folders import DataFolder, crop_weights
 from ccsd.training.healthy import mirrored
 from ccsd.training.loop import train
+from ccsd.training.packed import PackedStudy, packed_studies, read_packed
 from ccsd.training.processes import join_processes
 from ccsd.training.recorder import BestFile, RunRecorder, read_state
 from ccsd.training.settings import Settings, read_settings
@@ -97,25 +98,43 @@ class Data:
 
 def _data(arguments: argparse.Namespace, task: Task) -> Data:
     folders = [DataFolder.parse(text) for text in arguments.data]
-    found = [find_studies(folder.path, task.modalities) for folder in folders]
+    found: list[Sequence[Study | PackedStudy]] = [
+        packed_studies(folder.path) or find_studies(folder.path, task.modalities) for folder in folders
+    ]
     everything = [study for studies in found for study in studies]
     wanted = {s.id for s in (select(everything, arguments.train) if arguments.train else everything)}
     held_out = select(everything, arguments.val) if arguments.val else []
     both = wanted & {s.id for s in held_out}
     if both and arguments.train:
         raise InputError(f"{arguments.val.name} and {arguments.train.name} both name {', '.join(sorted(both))}")
-    chosen = [[s for s in studies if s.id in wanted - both] for studies in found]
-    groups: list[list[Sample]] = [[*load_cases(s, task, cache=arguments.cache)] if s else [] for s in chosen]
+    digests: dict[str, str] = {}
+    groups: list[list[Sample]] = []
+    for studies in found:
+        cases = _load([s for s in studies if s.id in wanted - both], task, arguments.cache, digests)
+        groups.append([*cases])
     shares = [folder.share for folder in folders]
     if arguments.mirrored:
         groups.append([m for group in groups for case in group if isinstance(case, Case) and (m := mirrored(case))])
         if not groups[-1]:
             raise InputError("--mirrored: no study has its whole tumour on one side, expected at least one")
         shares.append(arguments.mirrored)
-    validation = load_cases(held_out, task, cache=arguments.cache) if held_out else []
+    validation = _load(held_out, task, arguments.cache, digests)
     weights = crop_weights([len(group) for group in groups], shares)
-    used = [*(study for studies in chosen for study in studies), *held_out]
-    return Data([case for group in groups for case in group], validation, weights, digests_of(used))
+    return Data([case for group in groups for case in group], validation, weights, digests)
+
+
+def _load(
+    studies: Sequence[Study | PackedStudy], task: Task, cache: Path | None, digests: dict[str, str]
+) -> list[Case]:
+    """The cases of the studies; their digests are added to `digests`."""
+    cases: list[Case] = []
+    for study in studies:
+        if isinstance(study, PackedStudy):
+            case, digests[study.id] = read_packed(study, task)
+            cases.append(case)
+    images = [study for study in studies if isinstance(study, Study)]
+    digests.update(digests_of(images))
+    return [*cases, *(load_cases(images, task, cache=cache) if images else ())]
 
 
 def card_of_run(start: Checkpoint, settings: Settings, data: Data, *, before: Card | None = None) -> Card:

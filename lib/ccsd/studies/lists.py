@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from ccsd.common.errors import InputError, NotFoundError
-from ccsd.studies.study import Study
 
 
-def select(studies: Sequence[Study], list_file: Path) -> list[Study]:
+class Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Item = TypeVar("Item", bound=Named)
+
+
+def select(studies: Sequence[Item], list_file: Path) -> list[Item]:
     """The studies that the list names, in its order.
 
     Raises:

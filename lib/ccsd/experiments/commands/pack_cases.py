@@ -12,6 +12,7 @@ from ccsd.method.task import BRATS
 from ccsd.studies.lists import select
 from ccsd.studies.study import find_studies
 from ccsd.training.cache import load_cases
+from ccsd.training.digest import digests_of
 from ccsd.training.packed import pack
 
 MIB = 2**20
@@ -28,6 +29,7 @@ def main() -> None:
     found = find_studies(arguments.data, BRATS.modalities)
     studies = select(found, arguments.studies) if arguments.studies else found
     cases = load_cases(studies, BRATS, cache=arguments.cache)
-    for part in pack(cases, arguments.out, part_bytes=arguments.part_mib * MIB):
+    parts = pack(cases, BRATS, arguments.out, digests=digests_of(studies), part_bytes=arguments.part_mib * MIB)
+    for part in parts:
         files = list(part.iterdir())
         print(f"{part}: {len(files)} studies, {sum(file.stat().st_size for file in files) / MIB:.1f} MiB")
