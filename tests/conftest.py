@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from ccsd.common.process_environment import WAIT_ASLEEP
+
+os.environ.update({**WAIT_ASLEEP, **os.environ})  # before torch is loaded
 
 from ccsd.demo.phantom import Phantom, PhantomConfig, make_phantom, write_phantom
 

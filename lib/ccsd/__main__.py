@@ -1,3 +1,13 @@
-from ccsd.cli import main
+"""The command `ccsd`, in a process whose memory and threads are set for computing."""
 
-main()
+from ccsd import cli
+from ccsd.common.process_environment import start_with_variables
+
+
+def main() -> None:
+    start_with_variables()
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

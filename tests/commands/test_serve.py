@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ccsd.common.memory import KEEP_FREED
 from ccsd.common.places import SHIPPED
+from ccsd.common.process_environment import VARIABLES
 from tests.conftest import REPOSITORY
 
 STORE = "http://127.0.0.1:1/dicom-web"
@@ -53,9 +53,9 @@ def test_monai_label_gets_our_web_application_and_every_option(serve: Serve) -> 
     ]
 
 
-def test_memory_is_kept_and_nobody_is_told_of_the_start(serve: Serve) -> None:
+def test_memory_is_kept_threads_wait_asleep_and_nobody_is_told_of_the_start(serve: Serve) -> None:
     environment = serve.started("--studies", STORE)["environment"]
-    assert environment.items() >= {**KEEP_FREED, "MONAI_LABEL_TRACKING_ENABLED": "false"}.items()
+    assert environment.items() >= {**VARIABLES, "MONAI_LABEL_TRACKING_ENABLED": "false"}.items()
 
 
 def test_a_name_that_is_listened_on_is_one_that_is_answered_to(serve: Serve) -> None:

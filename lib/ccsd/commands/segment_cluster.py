@@ -7,6 +7,7 @@ from typing import Any
 
 from ccsd.commands.segmenting import Job, Run, do
 from ccsd.common.errors import InputError
+from ccsd.common.process_environment import wait_asleep
 
 
 def do_all(jobs: Sequence[Job], run: Run, address: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -24,6 +25,7 @@ def do_all(jobs: Sequence[Job], run: Run, address: str) -> Iterator[tuple[str, d
     except (OSError, ValueError) as error:
         raise InputError(f"--dask {address}: no Dask scheduler answers ({error})") from None
     with client:
+        client.register_worker_callbacks(wait_asleep)
         futures = {client.submit(do, job, run, key=f"{run.out}/{job.name}", pure=False): job for job in jobs}
         for future in as_completed(futures):
             yield futures[future].name, _answer(future)

@@ -20,7 +20,6 @@ from pathlib import Path
 
 from ccsd.common.errors import InputError
 from ccsd.common.files import remove_leftovers, replacing, temporary_beside
-from ccsd.common.memory import KEEP_FREED
 from ccsd.common.places import APP, DEMO, SHIPPED
 
 MAIN = """# MONAI Label loads its app from here.
@@ -39,7 +38,7 @@ def main() -> None:
     studies = _checked(arguments.studies or str(_made_demo()))
     if not _is_address(studies):
         _inspect(studies, f"http://{arguments.host}:{arguments.port}")
-    environment = {"MONAI_LABEL_TRACKING_ENABLED": "false", **KEEP_FREED, **os.environ}
+    environment = {"MONAI_LABEL_TRACKING_ENABLED": "false", **os.environ}
     if not _is_loopback(arguments.host) and environment.get("MONAI_LABEL_AUTH_ENABLE") != "true":
         _warn(arguments.host)
     options = ["--app", str(app), "--studies", studies, "--uvicorn_app", "ccsd.server.app:app"]

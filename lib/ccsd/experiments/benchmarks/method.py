@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ccsd.method import subsets
 from ccsd.method.losses import LossConfig, objective
-from ccsd.method.network import CCSDNetwork, Features, NetworkConfig
+from ccsd.method.network import PRESETS, CCSDNetwork, Features, NetworkConfig
 from ccsd.method.task import BRATS, Task
 
 PLAIN = LossConfig(lambda_h=0, lambda_d=0)
@@ -91,6 +91,19 @@ def forwards(setting: Setting) -> list[tuple[float, float]]:
     runs = [partial(run, volumes, mask) for mask in masks for run in (network, network.encode)]
     times = seconds(runs, setting)
     return list(zip(times[::2], times[1::2], strict=True))
+
+
+def forward_of_small(edge: int) -> Callable[[], None]:
+    """One forward of the preset `small` on the CPU with four modalities, random weights and voxels."""
+    setting = Setting(PRESETS["small"], edge, torch.device("cpu"))
+    network, volumes = _network(setting, BRATS).eval(), _volumes(setting, len(BRATS.modalities))
+    present = torch.ones(network.n, dtype=torch.bool)
+
+    @torch.no_grad()
+    def run() -> None:
+        network(volumes, present)
+
+    return run
 
 
 @torch.no_grad()

@@ -20,6 +20,8 @@ from typing import Any
 
 import requests
 
+from ccsd.common.process_environment import VARIABLES
+
 ROOT = Path(__file__).resolve().parents[4]
 START_SECONDS = 120  # until a server must answer
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -129,6 +131,7 @@ def _app_folder(folder: Path, weights: Path | None) -> Path:
 
 def _environment(folder: Path) -> dict[str, str]:
     return {
+        **VARIABLES,
         **os.environ,
         "PATH": f"{_binaries()}{os.pathsep}{os.environ['PATH']}",
         "MONAI_LABEL_TRACKING_ENABLED": "false",

@@ -1,5 +1,6 @@
-"""Files to mask on this machine: each step with 1 to 4 modalities, the network beside its peers, a real server with one
-to eight clients. `benchmark` has the method's own parts: training step, lattice, number of modalities."""
+"""Files to mask on this machine: each step with 1 to 4 modalities, a mask beside a busy neighbour, the network beside
+its peers, a real server with one to eight clients. `benchmark` has the method's own parts: training step, lattice,
+number of modalities."""
 
 from __future__ import annotations
 
@@ -15,10 +16,12 @@ os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 
 import torch
 
+from ccsd.common.process_environment import WAIT_ASLEEP
 from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
 from ccsd.experiments.benchmarks.method import Setting
+from ccsd.experiments.benchmarks.neighbour import TORCHS_OWN, Load, beside
 from ccsd.experiments.benchmarks.server import running
-from ccsd.experiments.benchmarks.study import STEPS, another_choice, file_to_mask, millions, ours, peers
+from ccsd.experiments.benchmarks.study import STEPS, another_choice, file_to_mask, millions, one_study, ours, peers
 from ccsd.inference.predict import WindowConfig, quickest
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
@@ -41,6 +44,7 @@ def main() -> None:
             write_phantom(make_phantom(PhantomConfig(seed=seed)), folder / "studies" / name, name, label=False)
         model = ServedModel(folder / "none.pt", arguments.model, BRATS, PRESETS[arguments.preset])
         total = _study(arguments, model, folder, device)
+        _beside_a_neighbour(arguments, model, folder, device)
         _network(model, device, arguments.repeats)
         if arguments.clients and arguments.model == SHIPPED:
             _server(folder / "studies", names, total, arguments.repeats)
@@ -64,6 +68,20 @@ def _study(arguments: argparse.Namespace, model: ServedModel, folder: Path, devi
         f"another choice of modalities, one window: network {first:.2f} s, then {second:.2f} s ({second / first:.2f})\n"
     )
     return totals[0]
+
+
+def _beside_a_neighbour(arguments: argparse.Namespace, model: ServedModel, folder: Path, device: torch.device) -> None:
+
+    def mask() -> float:
+        study, chosen = folder / "studies" / "study0", list(BRATS.modalities)
+        return one_study(model, study, folder / "cache", chosen, device=str(device))["total"]
+
+    print("a mask beside a neighbour that computes with two threads\n\n| neighbour | alone, s | beside, s | ratio |")
+    print("|---|---|---|---|")
+    for name, policy in (("waits as torch does", TORCHS_OWN), ("waits as we do", WAIT_ASLEEP)):
+        alone, busy = beside(mask, policy, Load(), repeats=arguments.repeats)
+        print(f"| {name} | {alone:.2f} | {busy:.2f} | {busy / alone:.2f} |")
+    print()
 
 
 def _network(model: ServedModel, device: torch.device, repeats: int) -> None:
