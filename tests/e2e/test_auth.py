@@ -35,7 +35,7 @@ def signed_in(server: Server, user: str) -> dict[str, str]:
 def test_every_route_that_gives_or_takes_data_asks_who_it_is(server: Server) -> None:
     document = server.get("/openapi.json").json()
     data = [p for p in document["paths"] if not p.startswith("/auth")]
-    assert {"/infer/{model}", "/ccsd/data/slice", "/datastore/label", "/train/"} <= set(data)
+    assert {"/infer/{model}", "/ccsd/data/volume", "/datastore/label", "/train/"} <= set(data)
     hidden = ["/proxy/dicom/qido/studies", "/ohif/"]
     for path in [*data, *hidden]:
         methods = document["paths"].get(path, {"get": None})
@@ -93,4 +93,4 @@ def test_the_page_lets_people_sign_in(server: Server) -> None:
         form.locator("[name=password]").fill(PASSWORD)
         form.get_by_role("button", name="Sign in").click()
         page.locator(".study", has_text="case").click()
-        page.wait_for_selector("#canvas[data-drawn]")
+        page.wait_for_selector("#canvas-axial[data-drawn]")

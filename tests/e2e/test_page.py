@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from ccsd.demo.phantom import Phantom, write_phantom
@@ -18,7 +20,7 @@ from ccsd.method.task import BRATS, COLOURS
 from ccsd.models import checkpoint
 from ccsd.models.served import ServedModel
 from ccsd.models.versions import Versions
-from ccsd.pictures.planes import to_ras, upright
+from ccsd.pictures.planes import PLANES, to_ras, upright
 from tests.conftest import REPOSITORY
 from tests.e2e.browser import keep_picture, open_chromium, stay_local
 from tests.e2e.conftest import Server, start_server, wait_until
@@ -30,10 +32,11 @@ WEIGHTS = REPOSITORY / "apps" / "ccsd" / "model" / "pretrained_ccsd.pt"
 SHIPPED_VERSION = checkpoint.load(WEIGHTS, task=BRATS).version
 NASTY = "<img src=x onerror=alert(1)>.nii.gz"
 PHONE = {"width": 390, "height": 844}
-# what the canvas shows at a millimetre of the picture, counted from its upper left corner
-PIXEL = """([canvas, x, y, width]) => {
-  const scale = canvas.width / width;
-  return [...canvas.getContext('2d').getImageData(x * scale, y * scale, 1, 1).data].slice(0, 3);
+# what a pane shows in the middle of a voxel of its picture, counted from the upper left corner
+PIXEL = """(canvas, [column, row]) => {
+  const [x, y, across, down] = canvas.dataset.place.split(' ').map(Number);
+  const at = [x + across * (column + 0.5), y + down * (row + 0.5)].map(Math.floor);
+  return [...canvas.getContext('2d').getImageData(...at, 1, 1).data].slice(0, 3);
 }"""
 
 
@@ -71,7 +74,7 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
 
 def open_study(page: Page, name: str) -> None:
     page.locator(".study", has_text=name).click()
-    page.wait_for_selector("#canvas[data-drawn]")
+    page.wait_for_selector("#canvas-axial[data-drawn]")
 
 
 def test_each_study_has_a_chip_a_modality_with_its_reason(page: Page) -> None:
@@ -91,26 +94,43 @@ def test_a_segmentation_is_drawn_where_the_mask_is(
 ) -> None:
     open_study(page, "case")
     page.locator("#go").click()
-    page.wait_for_selector("#canvas[data-drawn$=made]", timeout=60_000)
+    page.wait_for_selector("#canvas-axial[data-drawn$=made]", timeout=60_000)
     expect(page.locator("#result .swatch")).to_have_count(3)
     expect(page.locator("#result")).to_contain_text(SHIPPED_VERSION)
     keep_picture(page, "page_light")
+    page.locator("[data-key=opacity]").fill("1")
+    page.get_by_label("show the crosshair").uncheck()
     mask = np.asarray(read_mask(server.infer("case_flair", output="image"), tmp_path).dataobj)
     turned, _ = to_ras(mask, phantom.grid)
-    index = int(page.locator("#slider").input_value())
-    seen = upright(turned, 2, index)
-    clear, coloured = [tuple(int(i) for i in np.argwhere(where)[0]) for where in (seen == 0, seen == 1)]
-    page.locator("[data-key=opacity]").fill("1")
-    page.wait_for_selector("#canvas[data-opacity='1']")
-    red, green, blue = pixel(page, coloured, seen.shape[1])
-    assert (red, green, blue) == COLOURS[1]
-    red, green, blue = pixel(page, clear, seen.shape[1])
-    assert red == green == blue
+    for name, plane in PLANES.items():
+        index = int(page.locator(f"#slider-{name}").input_value())
+        seen = upright(turned, plane.axis, index)
+        clear, coloured = [tuple(int(i) for i in np.argwhere(where)[0]) for where in (seen == 0, seen == 1)]
+        assert pixel(page, name, coloured) == COLOURS[1]
+        red, green, blue = pixel(page, name, clear)
+        assert red == green == blue
+
+
+def test_the_picture_is_the_image_in_the_radiological_convention(page: Page, phantom: Phantom) -> None:
+    open_study(page, "case")
+    page.get_by_label("show the crosshair").uncheck()
+    page.locator("#window-width").fill("1000")
+    page.locator("#window-width").press("Enter")
+    turned, _ = to_ras(phantom.volumes["flair"], phantom.grid)
+    page.wait_for_timeout(300)
+    black, white = window(page)
+    for name, plane in PLANES.items():
+        seen = upright(turned, plane.axis, int(page.locator(f"#slider-{name}").input_value()))
+        expected = np.clip((seen - black) / (white - black), 0, 1) * 255
+        places = [(row, column) for row in range(8, 40, 4) for column in range(8, 40, 4)]
+        shown = [pixel(page, name, at)[0] for at in places]
+        assert np.abs(np.array(shown) - [expected[at] for at in places]).mean() < 6, name  # drawn smoothly
+        assert np.abs(np.array(shown) - [expected[:, ::-1][at] for at in places]).mean() > 12, name
 
 
 def test_slices_turn_by_keys_wheel_and_plane(page: Page) -> None:
     open_study(page, "case")
-    canvas = page.locator("#canvas")
+    canvas = page.locator("#canvas-axial")
     expect(canvas).to_have_attribute("data-drawn", "flair axial 24 none")
     canvas.focus()
     for key in ("ArrowUp", "ArrowUp", "PageUp", "ArrowDown"):
@@ -121,8 +141,106 @@ def test_slices_turn_by_keys_wheel_and_plane(page: Page) -> None:
     expect(canvas).to_have_attribute("data-drawn", "flair axial 33 none")
     page.get_by_role("button", name="sagittal").click()
     page.get_by_role("button", name="t1ce", exact=True).click()
-    expect(canvas).to_have_attribute("data-drawn", "t1ce sagittal 24 none")
-    expect(page.locator("#edge-left")).to_have_text("A")
+    expect(page.locator("#canvas-sagittal")).to_have_attribute("data-drawn", "t1ce sagittal 24 none")
+    expect(page.locator("#canvas-sagittal ~ .edge.left")).to_have_text("A")
+    expect(page.locator(".pane")).to_have_count(1)
+
+
+def test_a_click_moves_the_crosshair_and_the_other_planes_follow(page: Page) -> None:
+    open_study(page, "case")
+    x, y, across, down = place(page, "axial")
+    box = page.locator("#canvas-axial").bounding_box()
+    assert box is not None
+    column, row = 10, 30  # of 48: to the patient's right, behind the middle
+    page.mouse.click(box["x"] + x + across * (column + 0.5), box["y"] + y + down * (row + 0.5))
+    expect(page.locator("#canvas-sagittal")).to_have_attribute("data-drawn", "flair sagittal 37 none")
+    expect(page.locator("#canvas-coronal")).to_have_attribute("data-drawn", "flair coronal 17 none")
+    page.locator("#canvas-axial").press("Shift+ArrowRight")
+    expect(page.locator("#canvas-sagittal")).to_have_attribute("data-drawn", "flair sagittal 36 none")
+    page.locator("#canvas-coronal").press("ArrowUp")
+    expect(page.locator("#canvas-coronal")).to_have_attribute("data-drawn", "flair coronal 18 none")
+
+
+def test_drags_set_window_and_level_and_move_and_a_double_click_resets(page: Page) -> None:
+    open_study(page, "case")
+    page.wait_for_timeout(300)
+    first, at_first = window(page), place(page, "axial")
+    drag(page, "right", 100, 0)
+    assert window(page)[1] - window(page)[0] == pytest.approx(1.25 * (first[1] - first[0]), rel=0.02)
+    drag(page, "right", 0, 80)
+    assert sum(window(page)) == pytest.approx(sum(first) + 0.4 * (first[1] - first[0]), rel=0.02)
+    drag(page, "middle", 40, 25)
+    assert place(page, "axial")[:2] == pytest.approx([at_first[0] + 40, at_first[1] + 25], abs=1)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    page.wait_for_timeout(300)
+    assert place(page, "axial")[2] == pytest.approx(1.57 * at_first[2], rel=0.02)
+    keep_picture(page, "page_zoomed")
+    page.mouse.dblclick(*middle(page))
+    page.wait_for_timeout(300)
+    assert place(page, "axial") == pytest.approx(at_first)
+    assert window(page) == pytest.approx(first)
+
+
+def test_all_that_a_mouse_does_keys_do_too(page: Page) -> None:
+    open_study(page, "case")
+    page.wait_for_timeout(300)
+    first, at_first = window(page), place(page, "axial")
+    canvas = page.locator("#canvas-axial")
+    for key in ("+", "Alt+ArrowRight", "d", "s"):
+        canvas.press(key)
+    page.wait_for_timeout(300)
+    assert place(page, "axial")[2] == pytest.approx(1.25 * at_first[2])
+    wider = window(page)
+    assert wider[1] - wider[0] > first[1] - first[0]
+    assert sum(wider) > sum(first)
+    canvas.press("0")
+    page.wait_for_timeout(300)
+    assert (place(page, "axial"), window(page)) == (pytest.approx(at_first), pytest.approx(first))
+    names = page.evaluate(
+        "[...document.querySelectorAll('#viewer button, #viewer input, #viewer select, #viewer canvas')]"
+        ".filter((e) => !(e.labels?.length || e.getAttribute('aria-label') || e.textContent.trim()))"
+        ".map((e) => e.outerHTML)"
+    )
+    assert names == []
+
+
+def test_two_masks_lie_side_by_side_with_their_dice(page: Page, server: Server) -> None:
+    label = (server.studies / "case" / "case_seg.nii.gz").read_bytes()
+    assert server.put("/datastore/label?image=case_t1&tag=final", files={"label": ("l.nii.gz", label)}).ok
+    open_study(page, "case")
+    page.locator("#go").click()
+    page.wait_for_selector("#canvas-axial[data-drawn$=made]", timeout=60_000)
+    page.get_by_label("beside").select_option("label")
+    page.get_by_role("button", name="outline").click()
+    expect(page.locator("#canvas-axial-second")).to_have_attribute("data-drawn", re.compile("label$"))
+    expect(page.locator("#dice caption")).to_contain_text("saved label")
+    expect(page.locator("#dice td")).to_have_count(3)
+    page.locator("#canvas-axial-second").press("ArrowUp")
+    drawn = [page.locator(f"#canvas-axial{i}").get_attribute("data-drawn") or "" for i in ("", "-second")]
+    assert drawn[0].split()[2] == drawn[1].split()[2]
+    keep_picture(page, "page_beside")
+
+
+def test_a_mask_and_a_picture_can_be_downloaded(page: Page, server: Server, tmp_path: Path) -> None:
+    open_study(page, "poor")
+    page.locator("#go").click()
+    page.wait_for_selector("#canvas-axial[data-drawn$=made]", timeout=60_000)
+    with page.expect_download() as mask:
+        page.get_by_role("button", name="Mask (NIfTI)").click()
+    assert mask.value.suggested_filename == "poor_made.nii.gz"
+    mask.value.save_as(tmp_path / "mask.nii.gz")
+    direct = read_mask(server.infer("poor_flair", output="image"), tmp_path)
+    found = nib.loadsave.load(tmp_path / "mask.nii.gz")
+    assert isinstance(found, nib.nifti1.Nifti1Image)
+    assert np.array_equal(np.asarray(found.dataobj), np.asarray(direct.dataobj))
+    assert np.allclose(found.affine, direct.affine)
+    with page.expect_download() as picture:
+        page.get_by_role("button", name="Picture (PNG)").click()
+    picture.value.save_as(tmp_path / "picture.png")
+    assert Image.open(tmp_path / "picture.png").size[0] > 500
+    expect(page.get_by_role("button", name="Mask (DICOM SEG)")).to_have_count(0)
 
 
 def test_a_saved_label_is_shown_and_its_study_marked(page: Page, server: Server) -> None:
@@ -132,7 +250,7 @@ def test_a_saved_label_is_shown_and_its_study_marked(page: Page, server: Server)
     page.locator("#refresh").click()
     expect(page.locator(".study", has_text="case")).to_contain_text("labelled")
     open_study(page, "case")
-    page.wait_for_selector("#canvas[data-drawn$=label]")
+    page.wait_for_selector("#canvas-axial[data-drawn$=label]")
     expect(page.locator("#result")).to_contain_text("the label saved with the tag final")
 
 
@@ -221,13 +339,12 @@ def test_it_is_dark_where_the_reader_wants_it(page: Page) -> None:
 
 def test_bad_requests_are_one_sentence_and_4xx(server: Server) -> None:
     for path, status, words in (
-        ("slice?image=nobody&modality=t1&plane=axial&index=0", 404, "image nobody does not exist"),
-        ("slice?image=../../etc/passwd&modality=t1&plane=axial&index=0", 404, "does not exist"),
-        ("slice?image=poor_flair&modality=t1&plane=axial&index=0", 400, "modality is 't1'"),
-        ("slice?image=case_t1&modality=t1&plane=tilted&index=0", 400, "plane is 'tilted'"),
-        ("slice?image=case_t1&modality=t1&plane=axial&index=48", 400, "index is 48, expected 0 to 47"),
-        ("slice?image=case_t1&modality=t1&plane=axial&index=1&low=50&high=nan", 400, "expected percentiles"),
-        ("mask?mask=gone&plane=axial&index=0", 404, "not kept any more"),
+        ("volume?image=nobody&modality=t1", 404, "image nobody does not exist"),
+        ("volume?image=../../etc/passwd&modality=t1", 404, "does not exist"),
+        ("view?image=poor_flair&modality=t1", 400, "modality is 't1'"),
+        ("mask?mask=gone&image=case_t1&modality=t1", 404, "not kept any more"),
+        ("mask/file?mask=gone", 404, "not kept any more"),
+        ("dice?first=gone&second=gone", 404, "not kept any more"),
         ("studies?page=7", 400, "page is 7, expected 1 to 1"),
     ):
         answer = server.get(f"/ccsd/data/{path}")
@@ -241,15 +358,34 @@ def test_bad_requests_are_one_sentence_and_4xx(server: Server) -> None:
     assert "unsafe" not in policy
 
 
-def pixel(page: Page, place: tuple[int, int], width: int) -> tuple[int, int, int]:
-    """The colour that the canvas shows in the middle of a voxel (row, column) of a picture of `width` voxels."""
-    row, column = place
-    found = page.locator("#canvas").evaluate(f"(canvas) => ({PIXEL})([canvas, {column + 0.5}, {row + 0.5}, {width}])")
+def pixel(page: Page, plane: str, at: tuple[int, int]) -> tuple[int, int, int]:
+    """The colour that a pane shows in the middle of a voxel (row, column) of its picture."""
+    found = page.locator(f"#canvas-{plane}").evaluate(PIXEL, [at[1], at[0]])
     return (found[0], found[1], found[2])
 
 
+def window(page: Page) -> list[float]:
+    """The values that are black and white, as the numbers beside the picture say."""
+    width, level = (float(page.locator(f"#window-{name}").input_value()) for name in ("width", "level"))
+    return [level - width / 2, level + width / 2]
+
+
+def place(page: Page, plane: str) -> list[float]:
+    """Where a pane's picture lies: its corner, and a voxel's width and height, in px."""
+    return [float(v) for v in (page.locator(f"#canvas-{plane}").get_attribute("data-place") or "").split()]
+
+
+def drag(page: Page, button: Literal["left", "middle", "right"], across: float, down: float) -> None:
+    x, y = middle(page)
+    page.mouse.move(x, y)
+    page.mouse.down(button=button)
+    page.mouse.move(x + across, y + down, steps=4)
+    page.mouse.up(button=button)
+    page.wait_for_timeout(300)
+
+
 def middle(page: Page) -> tuple[float, float]:
-    box = page.locator("#canvas").bounding_box()
+    box = page.locator("#canvas-axial").bounding_box()
     assert box is not None
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 

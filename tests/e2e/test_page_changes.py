@@ -61,13 +61,13 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
 def open_study(page: Page, name: str) -> None:
     page.locator(".study", has_text=name).click()
     expect(page.locator("#choose-image h2")).to_have_text(name)
-    page.wait_for_selector("#canvas[data-drawn]")
+    page.wait_for_selector("#canvas-axial[data-drawn]")
 
 
 def slice_shown(page: Page) -> int:
     """Counted from 0, as soon as it is drawn."""
     page.wait_for_timeout(500)
-    return int((page.locator("#canvas").get_attribute("data-drawn") or "").split()[-2])
+    return int((page.locator("#canvas-axial").get_attribute("data-drawn") or "").split()[-2])
 
 
 def held(page: Page) -> list[Route]:
@@ -92,7 +92,7 @@ def test_a_mask_that_comes_while_another_study_is_open_is_there_on_return(page: 
     expect(page.locator(".study", has_text="one").locator(".busy")).to_be_hidden()
     assert page.get_by_text("Segmenting").locator("visible=true").count() == 0
     open_study(page, "one")
-    page.wait_for_selector("#canvas[data-drawn$=made]")
+    page.wait_for_selector("#canvas-axial[data-drawn$=made]")
     expect(page.locator("#message")).to_be_hidden()
     expect(page.locator("#result .swatch")).to_have_count(3)
 
@@ -104,10 +104,10 @@ def test_a_study_that_is_opened_again_meanwhile_shows_what_is_going_on_and_then_
     page.locator("#go").click()
     open_study(page, "one")
     open_study(page, "two")
-    expect(page.locator("#doing")).to_have_text("Segmenting two from flair…")
+    expect(page.locator("#doing")).to_contain_text("Segmenting two from flair…")
     expect(page.locator("#cancel")).to_be_visible()
     waiting[0].continue_()
-    page.wait_for_selector("#canvas[data-drawn$=made]", timeout=60_000)
+    page.wait_for_selector("#canvas-axial[data-drawn$=made]", timeout=60_000)
     expect(page.locator("#doing")).to_be_hidden()
 
 
@@ -122,23 +122,23 @@ def test_cancelled_work_is_said_for_its_own_study(page: Page) -> None:
 
 def test_another_series_is_shown_at_the_same_place(page: Page) -> None:
     open_study(page, "thick")
-    page.locator("#slider").fill("37")  # FLAIR: 37 mm above its first slice
+    page.locator("#slider-axial").fill("37")  # FLAIR: 37 mm above its first slice
     page.get_by_role("button", name="t1", exact=True).click()
-    expect(page.locator("#canvas")).to_have_attribute("data-drawn", re.compile("^t1 axial"))
+    expect(page.locator("#canvas-axial")).to_have_attribute("data-drawn", re.compile("^t1 axial"))
     assert slice_shown(page) == 11  # 8 mm and 37 mm, in steps of 4
     page.get_by_role("button", name="flair", exact=True).click()
-    expect(page.locator("#canvas")).to_have_attribute("data-drawn", re.compile("^flair axial"))
+    expect(page.locator("#canvas-axial")).to_have_attribute("data-drawn", re.compile("^flair axial"))
     assert slice_shown(page) == 36
 
 
 def test_no_mask_stays_no_mask_and_the_slice_stays_too(page: Page) -> None:
     open_study(page, "two")
     page.locator("#go").click()
-    page.wait_for_selector("#canvas[data-drawn$=made]", timeout=60_000)
-    page.locator("#slider").fill("3")
-    page.get_by_role("button", name="no mask").click()
+    page.wait_for_selector("#canvas-axial[data-drawn$=made]", timeout=60_000)
+    page.locator("#slider-axial").fill("3")
+    page.get_by_label("mask", exact=True).select_option("none")
     page.get_by_role("button", name="t1", exact=True).click()
-    expect(page.locator("#canvas")).to_have_attribute("data-drawn", "t1 axial 3 none")
+    expect(page.locator("#canvas-axial")).to_have_attribute("data-drawn", "t1 axial 3 none")
 
 
 def test_a_label_on_a_series_that_is_not_used_can_be_seen(page: Page) -> None:
@@ -151,13 +151,13 @@ def test_a_label_on_a_series_that_is_not_used_can_be_seen(page: Page) -> None:
         ["\N{EN DASH}", "spare_flair_reg.nii.gz", "spare_flair_2.nii.gz (labelled)"]
     )
     unused.select_option("spare_flair_2")
-    page.get_by_role("button", name="saved label").click()
-    page.wait_for_selector("#canvas[data-drawn$=label]")
-    expect(page.locator("#canvas")).to_have_attribute("data-drawn", re.compile("^spare_flair_2 axial"))
+    page.get_by_label("mask", exact=True).select_option("label")
+    page.wait_for_selector("#canvas-axial[data-drawn$=label]")
+    expect(page.locator("#canvas-axial")).to_have_attribute("data-drawn", re.compile("^spare_flair_2 axial"))
     expect(page.locator("#result")).to_contain_text("the label saved with the tag final")
     keep_picture(page, "page_label_on_unused")
     page.get_by_role("button", name="t1", exact=True).click()
-    expect(page.locator("#canvas")).to_have_attribute("data-drawn", re.compile("^t1 axial .* none"))
+    expect(page.locator("#canvas-axial")).to_have_attribute("data-drawn", re.compile("^t1 axial .* none"))
 
 
 def test_an_empty_label_is_shown_with_a_word(page: Page, server: Server, phantom: Phantom, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_an_empty_label_is_shown_with_a_word(page: Page, server: Server, phantom
     )
     assert saved.ok, saved.text
     open_study(page, "two")
-    page.get_by_role("button", name="saved label").click()
+    page.get_by_label("mask", exact=True).select_option("label")
     expect(page.locator("#result .note")).to_contain_text("empty")
 
 

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from ccsd.common.stopping import check_cancelled
+
+_listener: ContextVar[Callable[[str], None] | None] = ContextVar("who hears of steps", default=None)
+
+
+@contextmanager
+def heard(listener: Callable[[str], None]) -> Iterator[None]:
+    """Within, `listener` gets the name of each step that ends on a clock of this thread."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 class Clock:
@@ -28,3 +43,5 @@ class Clock:
         now = time.perf_counter()
         self.seconds[name] = round(now - self._last, 3)
         self._last = now
+        if (listener := _listener.get()) is not None:
+            listener(name)

@@ -169,4 +169,5 @@ BRATS = Task(
     ),
 )
 
-COLOURS = {1: (220, 60, 60), 2: (70, 190, 90), 3: (250, 220, 60)}  # core, oedema, enhancing
+# Core, oedema, enhancing: of Okabe and Ito's colours, which the colour-blind tell apart, three that differ from grey.
+COLOURS = {1: (213, 94, 0), 2: (86, 180, 233), 3: (240, 228, 66)}

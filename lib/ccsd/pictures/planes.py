@@ -13,6 +13,8 @@ from ccsd.imaging.grid import Grid
 
 T = TypeVar("T", bound=np.generic)
 
+OBLIQUE = float(np.sin(np.deg2rad(10)))  # from here on an axis has a second letter
+
 
 @dataclass(frozen=True)
 class Plane:
@@ -41,14 +43,23 @@ def to_ras(data: NDArray[T], grid: Grid) -> tuple[NDArray[T], NDArray[np.float64
     return turned, grid.spacing[np.argsort(orientation[:, 0])]
 
 
-def positions(grid: Grid) -> list[tuple[float, float]]:
-    """By axis of the array that `to_ras` gives, in mm along the patient's axis that it is nearest to: where the middle
-    of the first slice lies, and how far apart slices are."""
-    own = np.argsort(nib.orientations.io_orientation(grid.affine)[:, 0])
-    step = np.abs(grid.affine[range(3), own])
-    middle = (grid.affine @ [*((np.array(grid.shape) - 1) / 2), 1])[:3]
-    first = middle - step * (np.array(grid.shape)[own] - 1) / 2
-    return list(zip(first.tolist(), step.tolist(), strict=True))
+def edges(plane: Plane, affine: NDArray[np.float64]) -> dict[str, str]:
+    """The letters at a picture's edges: those of the plane, and a second or third one where the axes are oblique.
+
+    Args:
+        affine: (4, 4), index of the array that `to_ras` gives -> RAS+ mm.
+    """
+    directions = (affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)).T
+    own = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
+    sides = {"left": plane.left, "right": plane.right, "top": plane.top, "bottom": plane.bottom}
+    return {side: _letters(directions[own[main][0]] * own[main][1]) for side, main in sides.items()}
+
+
+def _letters(direction: NDArray[np.float64]) -> str:
+    """Towards which sides of the patient a unit vector points, the nearest first."""
+    names = [("L", "R"), ("P", "A"), ("I", "S")]
+    axes = [a for a in np.argsort(-np.abs(direction)) if abs(direction[a]) >= OBLIQUE]
+    return "".join(names[a][int(direction[a] > 0)] for a in axes)
 
 
 def upright(turned: NDArray[T], axis: int, index: int) -> NDArray[T]:

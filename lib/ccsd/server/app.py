@@ -28,7 +28,7 @@ from ccsd.server.api.hosts import OwnHostsOnly, read_hosts
 from ccsd.server.api.limits import USUAL, BodyLimit, read_limit
 from ccsd.server.api.openapi import ERRORS, TITLE, DescribedApp
 from ccsd.server.api.origins import OwnPagesOnly, read_origins
-from ccsd.server.page import page
+from ccsd.server.page import page, viewer
 from ccsd.server.starting import end_start
 
 ROUTERS = (
@@ -40,6 +40,7 @@ ROUTERS = (
     ohif.router,
     page.router,
     page.data,
+    viewer.data,
     home.router,
 )
 

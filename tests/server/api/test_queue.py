@@ -29,7 +29,7 @@ class Clinic:
                 check_cancelled()
             return name
 
-        return asyncio.ensure_future(self.queue.run(work, user=user, gone=self.leaving[name].wait))
+        return asyncio.ensure_future(self.queue.run(work, user=user, gone=self.leaving[name].wait, ticket=name))
 
     async def under_way(self, name: str) -> None:
         while name not in self.done:
@@ -49,6 +49,20 @@ def test_the_event_loop_is_free_while_one_works_and_others_wait_in_order() -> No
         clinic.may_end.set()
         assert await asyncio.gather(*asked) == ["1", "2", "3"]
         assert clinic.done == ["1", "2", "3"]
+
+    run(story)
+
+
+def test_who_waits_is_told_how_many_come_before() -> None:
+    async def story() -> None:
+        clinic = Clinic()
+        asked = [clinic.ask(name, user=name[0]) for name in ("a1", "a2", "a3", "b1")]
+        await clinic.under_way("a1")
+        ahead = {name: clinic.queue.ahead(name) for name in ("a1", "a2", "a3", "b1", "nobody")}
+        assert ahead == {"a1": None, "b1": 1, "a2": 2, "a3": 3, "nobody": None}
+        clinic.may_end.set()
+        await asyncio.gather(*asked)
+        assert clinic.done == ["a1", "b1", "a2", "a3"]
 
     run(story)
 

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import io
+import gzip
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from ccsd.common.errors import InputError
 from ccsd.imaging.grid import Grid
-from ccsd.method.task import COLOURS
-from ccsd.server.page.slices import Layer, grey_png, mask_png, planes
+from ccsd.server.page import slices
+from ccsd.server.page.slices import Layer, coding, extent, geometry, moved, packed_image, packed_mask
 
 # a voxel that is far to the patient's right, front and top, in a head of 40 x 50 x 60 mm
 RIGHT_FRONT_TOP = np.array([12.0, 12.0, 20.0])
@@ -43,95 +41,95 @@ AXES = {
 }
 
 
-def picture(png: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png)))
+def image_sent(layer: Layer) -> np.ndarray:
+    """The values that a browser has, indexed [x, y, z] to the patient's right, front and top."""
+    code = coding(layer)
+    raw = np.frombuffer(gzip.decompress(packed_image(layer)), "<u2" if code.bits == 16 else "u1")
+    return code.low + code.step * raw.reshape(geometry(layer)["shape"], order="F").astype(float)
+
+
+def mask_sent(layer: Layer) -> np.ndarray:
+    raw = np.frombuffer(gzip.decompress(packed_mask(layer)), np.uint8)
+    return raw.reshape(geometry(layer)["shape"], order="F")
 
 
 @pytest.mark.parametrize("axes", AXES.values(), ids=AXES)
-@pytest.mark.parametrize(
-    ("plane", "seen_on_the_left"),
-    [("axial", True), ("coronal", True), ("sagittal", True)],  # the patient's right; from the side, the face
-)
-def test_a_voxel_lies_where_the_radiological_convention_says(
-    axes: np.ndarray, plane: str, seen_on_the_left: bool
-) -> None:
+def test_indices_grow_to_the_patients_right_front_and_top_however_the_image_is_stored(axes: np.ndarray) -> None:
     layer = stored(axes)
-    count = planes(layer)[plane]["slices"]
-    pictures = [picture(grey_png(layer, plane, i, low=0, high=100)) for i in range(count)]
-    index = max(range(count), key=lambda i: pictures[i].max())
-    ((row, column),) = np.argwhere(pictures[index] > 200)
-    height, width = pictures[index].shape
-    assert (column < width / 2) == seen_on_the_left
-    assert row < height / 2  # the front, or the top of the head
-    assert index > count / 2  # slices are counted from feet to head, back to front, left to right
+    sent = image_sent(layer)
+    ((index,),) = (np.argwhere(sent > 90),)
+    assert (index > np.array(sent.shape) / 2).all()
+    assert (np.array(geometry(layer)["affine"]) @ [*index, 1])[:3] == pytest.approx(RIGHT_FRONT_TOP, abs=1)
 
 
-def test_planes_have_the_size_of_the_patient_whatever_the_voxels() -> None:
-    grid = Grid((20, 50, 10), np.diag([2.0, 1.0, 6.0, 1.0]))
-    found = planes(Layer(np.zeros(grid.shape, np.float32), grid))
-    assert {name: plane["mm"] for name, plane in found.items()} == {
-        "axial": [40, 50],
-        "coronal": [40, 60],
-        "sagittal": [50, 60],
-    }
-    assert found["axial"]["slices"] == 10
-    assert list(found["axial"]["edges"].values()) == ["R", "L", "A", "P"]
+def test_spacing_follows_the_axes() -> None:
+    affine = np.array([[0, 0, 6.0, 0], [-2.0, 0, 0, 0], [0, -1.0, 0, 0], [0, 0, 0, 1]])
+    told = geometry(Layer(np.zeros((20, 50, 10), np.float32), Grid((20, 50, 10), affine)))
+    assert told["shape"] == [10, 20, 50]
+    assert told["spacing"] == [6, 2, 1]
 
 
-@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
-@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, -1, 1), (1, -1, -1)])
-def test_the_place_of_a_slice_is_that_of_its_voxels_however_the_axes_run(
-    axes: tuple[int, int, int], signs: tuple[int, int, int]
-) -> None:
-    shape, edges = (5, 7, 9), (2.0, 3.0, 4.0)
-    affine = np.eye(4)
-    affine[:3, :3] = np.zeros((3, 3))
-    for own, ras in enumerate(axes):
-        affine[ras, own] = signs[own] * edges[own]
-    affine[:3, 3] = (-11.0, 22.0, 5.0)
-    mask = np.zeros(shape, np.uint8)
-    mask[1, 2, 6] = 1
-    place = (affine @ [1, 2, 6, 1])[:3]
-    found = planes(Layer(mask, Grid(shape, affine)))
-    for plane, ras in (("sagittal", 0), ("coronal", 1), ("axial", 2)):
-        first, step = found[plane]["at"]
-        index = found[plane]["start"]
-        assert first + step * index == pytest.approx(place[ras])
-        assert found[plane]["extent"] == [index, index]
+@pytest.mark.parametrize(
+    ("axes", "axial", "sagittal"),
+    [
+        (AXES["LPS"], "R L A P", "A P S I"),
+        (AXES["oblique by 20 degrees"], "RA LP AL PR", "AL PR S I"),
+        (turn(5), "R L A P", "A P S I"),
+    ],
+)
+def test_letters_say_where_the_edges_are_and_that_axes_are_oblique(axes: np.ndarray, axial: str, sagittal: str) -> None:
+    edges = geometry(stored(axes))["edges"]
+    assert [" ".join(edges[plane].values()) for plane in ("axial", "sagittal")] == [axial, sagittal]
 
 
-def test_a_mask_starts_at_its_largest_slice_and_is_clear_elsewhere() -> None:
+def test_whole_numbers_are_sent_as_they_are_and_others_within_half_a_step() -> None:
+    grid = Grid((4, 5, 6), np.eye(4))
+    whole = np.arange(-10, 110, dtype=np.float32).reshape(4, 5, 6)
+    assert np.array_equal(image_sent(Layer(whole, grid)), whole)
+    broken = np.random.default_rng(1).normal(0, 3, (4, 5, 6)).astype(np.float32)
+    step = coding(Layer(broken, grid)).step
+    assert step == pytest.approx(np.ptp(broken) / 4095)
+    assert np.abs(image_sent(Layer(broken, grid)) - broken).max() <= 0.51 * step
+
+
+def test_an_image_too_large_for_a_browser_is_sent_with_eight_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "MAX_16_BIT", 100)
+    data = np.linspace(0, 1000, 120, dtype=np.float32).reshape(4, 5, 6)
+    layer = Layer(data, Grid((4, 5, 6), np.eye(4)))
+    assert coding(layer).bits == 8
+    assert np.abs(image_sent(layer) - data).max() <= 2
+
+
+def test_an_image_of_one_value_can_be_sent() -> None:
+    layer = Layer(np.full((3, 3, 3), 7.5, np.float32), Grid((3, 3, 3), np.eye(4)))
+    assert (image_sent(layer) == 7.5).all()
+    low, high = layer.window()
+    assert low < high
+
+
+def test_the_first_window_is_that_of_what_is_above_the_air() -> None:
+    data = np.zeros((10, 10, 12), np.float32)
+    data[..., 2:] = np.arange(1, 1001).reshape(10, 10, 10)
+    assert Layer(data, Grid(data.shape, np.eye(4))).window() == pytest.approx([11, 995], abs=1)
+
+
+def test_a_mask_starts_where_most_of_it_is() -> None:
     mask = np.zeros((8, 8, 8), np.uint8)
     mask[2:5, 2:6, 5] = 2
     mask[3, 3, 4] = 1
-    layer = Layer(mask, Grid(mask.shape, np.eye(4)))
-    start = planes(layer)["axial"]["start"]
-    assert start == 5
-    seen = np.asarray(Image.open(io.BytesIO(mask_png(layer, "axial", start))).convert("RGBA"))
-    assert (seen[..., 3] > 0).sum() == 12
-    assert {tuple(p[:3]) for p in seen[seen[..., 3] > 0]} == {COLOURS[2]}
+    layer = Layer(mask, Grid(mask.shape, np.diag([-1.0, 1, 1, 1])))
+    found = extent(layer)
+    assert found is not None
+    assert (found["start"][2], found["first"], found["last"]) == (5, [3, 2, 4], [5, 5, 5])
+    assert mask_sent(layer)[5 - 2 + 2, 2, 5] == 2
+    assert extent(Layer(np.zeros((8, 8, 8), np.uint8), layer.grid)) is None
 
 
-def test_the_window_is_set_by_percentiles_above_the_air() -> None:
-    data = np.zeros((10, 10, 12), np.float32)
-    data[..., 2:] = np.arange(1, 1001).reshape(10, 10, 10)
-    seen = picture(grey_png(Layer(data, Grid(data.shape, np.eye(4))), "coronal", 5, low=50, high=60))
-    values = np.flip(data[:, 5].T, axis=(0, 1))
-    assert np.all(seen[values < 500] == 0)
-    assert np.all(seen[values > 602] == 255)
-
-
-@pytest.mark.parametrize(
-    ("plane", "index", "low", "high", "sentence"),
-    [
-        ("tilted", 0, 1, 99, "plane is 'tilted', expected one of axial, coronal, sagittal"),
-        ("axial", 8, 1, 99, "index is 8, expected 0 to 7 for axial slices"),
-        ("axial", -1, 1, 99, "index is -1"),
-        ("axial", 0, 60, 40, "low is 60 and high is 40"),
-        ("axial", 0, float("nan"), 99, "low is nan"),
-    ],
-)
-def test_what_cannot_be_cut_is_refused(plane: str, index: int, low: float, high: float, sentence: str) -> None:
-    layer = Layer(np.zeros((8, 8, 8), np.float32), Grid((8, 8, 8), np.eye(4)))
-    with pytest.raises(InputError, match=sentence):
-        grey_png(layer, plane, index, low=low, high=high)
+def test_a_mask_is_shown_on_another_series_at_the_same_place_and_is_empty_beyond_it() -> None:
+    mask = np.zeros((10, 10, 10), np.uint8)
+    mask[4:6, 4:6, 4:6] = 3
+    other = np.diag([2.0, 2.0, 2.0, 1.0])
+    other[:3, 3] = -20
+    shown = moved(Layer(mask, Grid(mask.shape, np.eye(4))), Grid((20, 20, 20), other))
+    assert np.argwhere(shown.data == 3).tolist() == [[12, 12, 12]]
+    assert int((shown.data > 0).sum()) == 1

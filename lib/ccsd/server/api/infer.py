@@ -143,10 +143,10 @@ def _three_parts(params: Any, mask: Path, agreement: Path) -> Response:
     return Response(form.to_string(), media_type=form.content_type)
 
 
-async def in_turn(request: Request, user: User, work: Callable[[], T]) -> T:
-    """`work()` in the queue of inferences, for the client of a request."""
+async def in_turn(request: Request, user: User, work: Callable[[], T], *, ticket: str = "") -> T:
+    """`work()` in the queue of inferences, for the client of a request; see `InferenceQueue.run`."""
     host = request.client.host if request.client else ""
-    return await queue.run(work, user=f"{user.username} {host}", gone=partial(_left, request))
+    return await queue.run(work, user=f"{user.username} {host}", gone=partial(_left, request), ticket=ticket)
 
 
 async def _left(request: Request) -> None:

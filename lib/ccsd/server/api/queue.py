@@ -6,7 +6,7 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ class _Place:
     user: str
     turn: asyncio.Future[None]
     gone: threading.Event
+    ticket: str
 
 
 class InferenceQueue:
@@ -42,10 +43,11 @@ class InferenceQueue:
         self._count = 0
         self._usual = 10.0  # s an inference, a moving average
 
-    async def run(self, work: Callable[[], T], *, user: str, gone: Callable[[], Awaitable[Any]]) -> T:
+    async def run(self, work: Callable[[], T], *, user: str, gone: Callable[[], Awaitable[Any]], ticket: str = "") -> T:
         """`work()` when it is the user's turn: of those who wait, the user whose last turn is longest ago.
 
         Args:
+            ticket: what `ahead` knows the place by.
             gone: waits until the client has left; work that waits is then dropped, work under way ends at its next
                 `ccsd.common.stopping.check_cancelled`.
 
@@ -53,7 +55,7 @@ class InferenceQueue:
             BusyError: no place is free.
             StoppedError: the client left.
         """
-        place = self._join(user)
+        place = self._join(user, ticket)
         watching = asyncio.ensure_future(_watch(place, gone()))
         try:
             await place.turn
@@ -62,7 +64,18 @@ class InferenceQueue:
             watching.cancel()
             self._leave(place)
 
-    def _join(self, user: str) -> _Place:
+    def ahead(self, ticket: str) -> int | None:
+        """How many inferences come before the one that waits with this ticket, if nobody joins; None: none waits."""
+        waiting, starts = list(self._places), dict(self._starts)
+        for turn in range(len(waiting)):
+            place = _first(waiting, starts)
+            if place.ticket == ticket:
+                return turn + (self._running is not None)
+            waiting.remove(place)
+            starts[place.user] = self._count + turn + 1
+        return None
+
+    def _join(self, user: str, ticket: str) -> _Place:
         own = sum(place.user == user for place in self._places)
         if len(self._places) >= self.waiting or own >= math.ceil(0.75 * self.waiting):
             seconds = math.ceil(self._usual * (len(self._places) + 1) / 2)
@@ -71,7 +84,7 @@ class InferenceQueue:
                 f"try again in {seconds} s",
                 retry_after=seconds,
             )
-        place = _Place(user, asyncio.get_running_loop().create_future(), threading.Event())
+        place = _Place(user, asyncio.get_running_loop().create_future(), threading.Event(), ticket)
         self._places.append(place)
         self._next()
         return place
@@ -89,7 +102,7 @@ class InferenceQueue:
         able = [place for place in self._places if not place.turn.done()]
         if self._running is not None or not able:
             return
-        place = min(able, key=lambda p: self._starts.get(p.user, 0))
+        place = _first(able, self._starts)
         self._places.remove(place)
         self._running = place
         self._count += 1
@@ -103,6 +116,11 @@ class InferenceQueue:
             result = work()
         self._usual += 0.3 * (time.perf_counter() - started - self._usual)
         return result
+
+
+def _first(places: list[_Place], starts: Mapping[str, int]) -> _Place:
+    """That of the user whose last turn is longest ago, the first of them."""
+    return min(places, key=lambda place: starts.get(place.user, 0))
 
 
 async def _watch(place: _Place, gone: Awaitable[Any]) -> None:

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import secrets
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from monailabel.config import settings
-from monailabel.endpoints.user.auth import User
 from monailabel.interfaces.utils.app import app_instance
 from monailabel.utils.async_tasks.task import AsyncTask
-from pydantic import BaseModel
 
 from ccsd.common.errors import NotFoundError
-from ccsd.imaging.sources import Source
-from ccsd.inference.answer import volumes
 from ccsd.models.compare import compare
 from ccsd.models.versions import Versions
 from ccsd.server.api.auth import ADMIN, USER
-from ccsd.server.api.infer import in_turn
-from ccsd.server.api.openapi import BUSY
 from ccsd.server.api.tasks import scores
 from ccsd.server.api.training import with_outcome
-from ccsd.server.page import model, slices, studies
-from ccsd.server.page.layer_cache import LayerCache
+from ccsd.server.page import model, studies
 from ccsd.server.page.outcome import in_words
-from ccsd.server.page.slices import Layer
-from ccsd.studies.labels import EMPTY, read_label
 
 FILES = {f"{f.parent.name}/{f.name}": f for f in Path(__file__).with_name("static").iterdir()}
 HEADERS = {
@@ -39,20 +28,9 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-PATIENT = {"Cache-Control": "no-store"}
-MIB = 2**20
 
 router = APIRouter(prefix="/ccsd", include_in_schema=False)
 data = APIRouter(prefix="/ccsd/data", tags=["Page"], dependencies=[USER])
-images = LayerCache(256 * MIB)
-masks = LayerCache(128 * MIB)
-
-
-class Wanted(BaseModel):
-    """What the page asks to segment: an image of a study, and the modalities to use (none: all)."""
-
-    image: str
-    modalities: list[str] | None = None
 
 
 @router.get("")
@@ -83,53 +61,6 @@ def list_studies(search: str = "", page: int = 1, refresh: bool = False) -> Any:
 @data.get("/study")
 def show_study(image: str) -> Any:
     return studies.details(_datastore(), image, _config().task.modalities)
-
-
-@data.get("/view")
-def open_image(image: str, modality: str, mask: str = "") -> Any:
-    """An image of a study for the viewer, read anew: its planes, the saved label, whether `mask` is kept still and lies
-    on its grid. `modality` may be the id of an image that is not used."""
-    store = _datastore()
-    source = _source(image, modality)
-    layer = slices.layer_of(store.read(source))
-    images.put((image, modality), layer)
-    own = store.image_id(source)
-    shown = masks.get(mask)
-    return {
-        "image": own,
-        "name": source.name,
-        "grid": layer.grid.describe(),
-        "planes": slices.planes(layer),
-        "label": _saved_label(own) if own else None,
-        "kept": shown is not None,
-        "fits": shown is not None and shown.grid.matches(layer.grid),
-    }
-
-
-@data.get("/slice")
-def image_slice(image: str, modality: str, plane: str, index: int, low: float = 1, high: float = 99.5) -> Response:
-    """A PNG of one slice of the image as it is stored."""
-
-    def read() -> Layer:
-        return slices.layer_of(_datastore().read(_source(image, modality)))
-
-    layer = images.get_or_make((image, modality), read)
-    return Response(slices.grey_png(layer, plane, index, low=low, high=high), media_type="image/png", headers=PATIENT)
-
-
-@data.get("/mask")
-def mask_slice(mask: str, plane: str, index: int) -> Response:
-    """A PNG of one slice of a mask that this server keeps, clear outside its parts."""
-    layer = masks.get(mask)
-    if layer is None:
-        raise NotFoundError("this mask is not kept any more, expected one of the last few: segment again")
-    return Response(slices.mask_png(layer, plane, index), media_type="image/png", headers=PATIENT)
-
-
-@data.post("/segment", responses=BUSY)
-async def segment(request: Request, wanted: Wanted, user: User = USER) -> Any:
-    """A mask in memory, made when it is the user's turn: its name, its planes, and the answer's `ccsd` part."""
-    return await in_turn(request, user, partial(_segment, wanted))
 
 
 @data.get("/model")
@@ -185,42 +116,6 @@ def show_training() -> Any:
     stats = config.trainer().stats()
     words = in_words(told["outcome"], stats, Versions(config.model).known()) if told.get("outcome") else None
     return {"task": state, "words": words, "lines": lines, "stats": stats}
-
-
-def _source(image: str, modality: str) -> Source:
-    """The image of a modality in the study of `image`, or one that is not used, by its id."""
-    store = _datastore()
-    study = store.study(image)
-    return studies.others(store, study).get(modality) or studies.source_of(study, modality)
-
-
-def _saved_label(image: str) -> dict[str, Any] | None:
-    """The label that is saved for an image, put among the masks, its volumes, the regions drawn (None: all), and what
-    was said when it was saved."""
-    path = _datastore().get_label_uri(image, "final")
-    if not path:
-        return None
-    task = _config().task
-    values, grid = read_label(Path(path), known=len(task.labels), aliases=task.aliases)
-    mask, layer = f"final {image}", Layer(values, grid)
-    masks.put(mask, layer)
-    info = _datastore().get_label_info(image, "final")
-    told = {"regions": info.get("regions"), "warnings": info.get("warnings") or ([] if values.any() else [EMPTY])}
-    return {"mask": mask, "planes": slices.planes(layer), **told, **volumes(values, grid, task)}
-
-
-def _segment(wanted: Wanted) -> dict[str, Any]:
-    task = _config().task
-    request = {"model": _name(), "image": wanted.image, "modalities": wanted.modalities, "result_extension": ".nii.gz"}
-    answer = app_instance().infer(request)
-    file = Path(answer["file"])
-    try:
-        values, grid = read_label(file, known=len(task.labels), aliases={})
-    finally:
-        file.unlink(missing_ok=True)
-    mask, layer = secrets.token_hex(8), Layer(values, grid)
-    masks.put(mask, layer)
-    return {"mask": mask, "planes": slices.planes(layer), "ccsd": answer["params"]["ccsd"]}
 
 
 def _name() -> str:

@@ -1,23 +1,26 @@
-"""Images and masks of the page's viewer: voxels in memory -> PNG slices in the radiological convention."""
+"""Images and masks as the page's viewer gets them: all voxels, along the patient's axes; it cuts slices itself."""
 
 from __future__ import annotations
 
-import io
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from scipy.ndimage import affine_transform
 
-from ccsd.common.errors import InputError
-from ccsd.imaging.grid import Grid, Volume
+from ccsd.imaging.grid import Grid
 from ccsd.method.task import COLOURS
-from ccsd.pictures.planes import PLANES, Plane, positions, to_ras, upright
+from ccsd.pictures.planes import PLANES, edges, to_ras
 
 SAMPLE = 500_000  # voxels that the percentiles of an image are taken from
+WINDOW = (1, 99.5)  # percentiles that are black and white at first
+MAX_16_BIT = 2**25  # voxels; larger images are sent with 8 bits, for the browser's memory
+STEPS = {16: 4095, 8: 255}  # of what is not whole numbers: noise in more bits is of no use and cannot be compressed
 
 
 @dataclass(frozen=True)
@@ -35,59 +38,79 @@ class Layer:
     def turned(self) -> NDArray[Any]:
         return to_ras(self.data, self.grid)[0]
 
-    @cached_property
-    def percentiles(self) -> NDArray[np.float64]:
-        """0 to 100 in steps of half a percent, of what is above the darkest value (the air around a stripped brain)."""
+    def window(self) -> list[float]:
+        """The values that are black and white at first, by percentiles of what is above the darkest value (the air
+        around a stripped brain)."""
         sample = self.data.ravel(order="K")[:: max(1, self.data.size // SAMPLE)]
         inside = sample[sample > sample.min()]
-        return np.percentile(inside if inside.size else sample, np.linspace(0, 100, 201))
+        low, high = np.percentile(inside if inside.size else sample, WINDOW)
+        return [float(low), float(max(high, low + 1e-6))]
 
 
-def layer_of(volume: Volume) -> Layer:
-    return Layer(volume.data, volume.grid)
-
-
-def planes(layer: Layer) -> dict[str, dict[str, Any]]:
-    """By plane: how many slices, the picture's size in mm and the letters at its edges; `at`, the place in the patient
-    of the first slice and the step to the next, mm; `start`, the slice to show first: of a mask the one with most of
-    it, of an image the middle one; `extent` of a mask, the first and the last slice that have some of it."""
+def geometry(layer: Layer) -> dict[str, Any]:
+    """Where the voxels are that `packed` gives: `shape` (3,) and `spacing` in mm along the patient's right, front and
+    top, as nearly as the stored axes allow, and `affine` (4, 4), their index -> RAS+ mm; by plane the letters at the
+    picture's edges."""
     turned, spacing = to_ras(layer.data, layer.grid)
-    mask = turned.dtype == np.uint8 and turned.any()
-    found = {}
-    for name, plane in PLANES.items():
-        others = tuple(a for a in range(3) if a != plane.axis)
-        width, height = (float(turned.shape[a] * spacing[a]) for a in others)
-        marked = (turned > 0).sum(axis=others) if mask else np.zeros(0)
-        found[name] = {
-            "slices": turned.shape[plane.axis],
-            "mm": [round(width, 2), round(height, 2)],
-            "edges": {"left": plane.left, "right": plane.right, "top": plane.top, "bottom": plane.bottom},
-            "at": [round(mm, 3) for mm in positions(layer.grid)[plane.axis]],
-            "start": int(marked.argmax()) if mask else turned.shape[plane.axis] // 2,
-            "extent": [int(i) for i in np.flatnonzero(marked)[[0, -1]]] if mask else None,
-        }
-    return found
+    orientation = nib.orientations.io_orientation(layer.grid.affine)
+    affine = layer.grid.affine @ nib.orientations.inv_ornt_aff(orientation, layer.grid.shape)
+    return {
+        "shape": list(turned.shape),
+        "spacing": [round(float(mm), 4) for mm in spacing],
+        "affine": affine.round(5).tolist(),
+        "edges": {name: edges(plane, affine) for name, plane in PLANES.items()},
+    }
 
 
-def grey_png(image: Layer, plane: str, index: int, *, low: float, high: float) -> bytes:
-    """One slice, black at the `low` and white at the `high` percentile.
+def extent(mask: Layer) -> dict[str, Any] | None:
+    """Along the axes of `geometry`: `start`, the voxel whose slices show most of the mask, and `first` and `last`, the
+    corners of the box around it. None: it is empty."""
+    marked = mask.turned > 0
+    if not marked.any():
+        return None
+    counts = [marked.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3)]
+    filled = [np.flatnonzero(count)[[0, -1]].tolist() for count in counts]
+    return {
+        "start": [int(count.argmax()) for count in counts],
+        "first": [first for first, _ in filled],
+        "last": [last for _, last in filled],
+    }
 
-    Raises:
-        InputError: no such plane or slice, or percentiles that are not 0 <= low < high <= 100.
-    """
-    if not 0 <= low < high <= 100:
-        raise InputError(f"low is {low:g} and high is {high:g}, expected percentiles with 0 <= low < high <= 100")
-    cut = _cut(image, plane, index)
-    black, white = np.interp((low, high), np.linspace(0, 100, 201), image.percentiles)
-    grey = np.clip((cut - black) / max(float(white - black), 1e-6), 0, 1) * 255
-    return _png(Image.fromarray(grey.astype(np.uint8)))
+
+@dataclass(frozen=True)
+class Coding:
+    """How intensities are sent: `bits` each, unsigned, little-endian; a value is `low` + `step` * what is sent."""
+
+    bits: int
+    low: float
+    step: float
 
 
-def mask_png(mask: Layer, plane: str, index: int) -> bytes:
-    """One slice in the colours of `colours`, clear where there is no label. Raises InputError as `grey_png`."""
-    picture = Image.fromarray(np.ascontiguousarray(_cut(mask, plane, index)))
-    picture.putpalette([0, 0, 0, *(c for value in range(1, 256) for c in colour(value))])
-    return _png(picture, transparency=0)
+def coding(image: Layer) -> Coding:
+    """Whole numbers as they are, if they fit; else in `STEPS` steps."""
+    low, high = float(image.data.min()), float(image.data.max())
+    bits = 16 if image.data.size <= MAX_16_BIT else 8
+    whole = high - low < 2**bits and bool(np.array_equal(image.data, np.rint(image.data)))
+    return Coding(bits, low, 1.0 if whole else max(high - low, 1e-6) / STEPS[bits])
+
+
+def packed_image(image: Layer) -> bytes:
+    """All voxels as `coding` says, the index to the patient's right running fastest, gzip."""
+    code = coding(image)
+    kind = np.dtype("<u2") if code.bits == 16 else np.dtype("u1")
+    return _gzip(np.rint((image.turned - np.float32(code.low)) / np.float32(code.step)).astype(kind))
+
+
+def packed_mask(mask: Layer) -> bytes:
+    """The values of all voxels, a byte each, the index to the patient's right running fastest, gzip."""
+    return _gzip(mask.turned.astype(np.uint8))
+
+
+def moved(mask: Layer, grid: Grid) -> Layer:
+    """A mask on another grid by where its voxels are (nearest neighbour); empty where it does not reach."""
+    to_own = np.linalg.inv(mask.grid.affine) @ grid.affine
+    data = affine_transform(mask.data, to_own[:3, :3], to_own[:3, 3], output_shape=grid.shape, order=0)
+    return Layer(data, grid)
 
 
 def colour(value: int) -> tuple[int, int, int]:
@@ -99,21 +122,5 @@ def legend(labels: Mapping[str, int]) -> list[dict[str, Any]]:
     return [{"name": n, "value": v, "colour": "#{:02x}{:02x}{:02x}".format(*colour(v))} for n, v in labels.items()]
 
 
-def _cut(layer: Layer, plane: str, index: int) -> NDArray[Any]:
-    axis = _plane(plane).axis
-    count = layer.turned.shape[axis]
-    if not 0 <= index < count:
-        raise InputError(f"index is {index}, expected 0 to {count - 1} for {plane} slices")
-    return upright(layer.turned, axis, index)
-
-
-def _plane(name: str) -> Plane:
-    if name not in PLANES:
-        raise InputError(f"plane is {name!r}, expected one of {', '.join(PLANES)}")
-    return PLANES[name]
-
-
-def _png(picture: Image.Image, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1, **options)
-    return buffer.getvalue()
+def _gzip(turned: NDArray[Any]) -> bytes:
+    return gzip.compress(turned.tobytes(order="F"), 1, mtime=0)

@@ -30,8 +30,6 @@ export const post = (path, body, options = {}) =>
     ...options,
   });
 
-export const picture = async (path, query) => createImageBitmap(await (await ask(path, { query })).blob());
-
 async function reach(address, options) {
   try {
     return await fetch(address, options);

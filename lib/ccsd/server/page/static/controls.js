@@ -1,26 +1,32 @@
-// Beside the picture: which image, which plane, which window, which mask; what the mask says; what the study has.
+// Beside the picture: which image, which planes, which window, which masks; what the mask says; what the study has.
 
 import { badge, reasons } from "./badges.js";
-import { attempt, byId, el, fill, number, say } from "./dom.js";
+import { attempt, byId, el, fill, number } from "./dom.js";
+import { HELP } from "./input.js";
+import { masks } from "./masks.js";
+import { segmenting } from "./segment.js";
+import { hasRoom, layoutOf, short } from "./stage.js";
 
-const PLANES = ["axial", "coronal", "sagittal"];
-
-export function buildControls(place) {
-  const part = (id) => el("div", { id });
-  fill(place, part("choose-image"), part("choose-plane"), part("choose-window"), part("choose-mask"), part("segment"),
-    part("result"), part("found"));
-  for (const child of place.children) child.dataset.shown = "";
-}
+const LAYOUTS = [["three", "all"], ["axial", "axial"], ["coronal", "coronal"], ["sagittal", "sagittal"]];
+const TOOLS = ["crosshair", "window", "pan", "zoom"];
+const PARTS = ["choose-image", "choose-view", "choose-window", "choose-mask", "more", "segment", "result", "found", "help"];
 
 // Each part is built anew only when what it shows has changed: what has the keyboard keeps it.
-export function showControls(state, actions) {
-  part("choose-image", [state.modality], () => images(state, actions));
-  part("choose-plane", [state.plane, !state.view], () => planes(state, actions));
-  part("choose-window", [state.listed.image], () => windows(state, actions));
-  part("choose-mask", [state.overlay, state.view?.label, state.view?.fits, state.note], () => overlays(state, actions));
-  part("segment", [state.listed.image, state.present, Boolean(state.work.asked)], () => segmenting(state, actions));
-  part("result", [state.overlay, state.view?.label, state.work.made], () => result(state));
+export function showControls(state, viewer) {
+  const place = byId("controls");
+  if (!place.children.length) fill(place, PARTS.map((id) => el("div", { id })));
+  const { view, work } = state;
+  const on = [state.first, state.second, view?.label, work.masks.length];
+  part("choose-image", [state.modality], () => images(state, viewer));
+  part("choose-view", [layoutOf(state), hasRoom(state), state.tool, state.crosshair, !view], () => planes(state, viewer));
+  part("choose-window", [state.modality, !view], () => windows(state, viewer));
+  part("choose-mask", [...on, state.modality, state.style, state.notes, state.dice, state.kinds], () => masks(state, viewer));
+  part("more", [...on, state.kinds, Boolean(work.asked)], () => viewer.collect("controls", state));
+  part("segment", [state.listed.image, state.present, Boolean(work.asked)], () => segmenting(state, viewer));
+  part("result", on, () => result(state));
   part("found", [state.details], () => found(state));
+  part("help", [], help);
+  showNumbers(state);
 }
 
 function part(id, values, make) {
@@ -33,106 +39,68 @@ function part(id, values, make) {
   if (focused) place.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
 }
 
-function choice(label, options, chosen, pick) {
-  const button = (name, text, disabled) =>
-    el("button", {
-      type: "button", "data-key": name, "aria-pressed": String(name === chosen), disabled, onclick: () => pick(name),
-    }, text);
+export function choice(label, options, chosen, pick, disabled = false) {
   return el("div", { class: "choice", role: "group", "aria-label": label },
-    options.map(([name, text, disabled]) => button(name, text, disabled)));
+    options.map(([name, text]) => el("button", {
+      type: "button", "data-key": name, "aria-pressed": String(name === chosen), disabled, onclick: () => pick(name),
+    }, text)));
 }
 
-const images = (state, actions) => [
+const images = (state, viewer) => [
   el("h2", { title: state.details.id }, state.details.title || state.details.id),
-  choice("Image", state.present.map((m) => [m, m, false]), state.modality, (m) => attempt(() => actions.openImage(m))),
-  state.details.others.length ? unused(state, actions) : null,
+  choice("Image", state.present.map((m) => [m, m]), state.modality, (m) => attempt(() => viewer.openImage(m))),
+  state.details.others.length ? unused(state, viewer) : null,
 ];
 
 // The images of the study that are not segmented from can be looked at all the same, with the labels on them.
-function unused({ details, modality }, actions) {
+function unused({ details, modality }, viewer) {
   const option = ({ image, name, labelled }) =>
     el("option", { value: image, selected: image === modality }, labelled ? `${name} (labelled)` : name);
-  const pick = (event) => event.target.value && attempt(() => actions.openImage(event.target.value));
-  return el("label", { class: "unused" }, "not used ",
+  const pick = (event) => event.target.value && attempt(() => viewer.openImage(event.target.value));
+  return el("label", { class: "row" }, "not used ",
     el("select", { "data-key": "unused", onchange: pick }, el("option", { value: "" }, "–"), details.others.map(option)));
 }
 
-const planes = (state, actions) =>
-  choice("Plane", PLANES.map((p) => [p, p, !state.view]), state.plane, (plane) => actions.set({ plane }));
-
-function windows(state, actions) {
-  const slider = (name, text, min, max) =>
-    el("label", {}, `${text} `,
-      el("input", {
-        type: "range", min, max, step: 0.5, value: state[name], "data-key": name,
-        oninput: (event) => actions.set({ [name]: Number(event.target.value) }),
-      }));
-  return el("div", { class: "window", title: "percentiles of the image's intensities" },
-    slider("low", "black at", 0, 60), slider("high", "white at", 70, 100));
-}
-
-function overlays(state, actions) {
-  const options = [["none", "no mask", false], ["label", "saved label", !state.view?.label], ["made", "new mask", !state.view?.fits]];
-  const opacity = el("label", {}, "opacity ",
-    el("input", {
-      type: "range", min: 0, max: 1, step: 0.05, value: state.opacity, "data-key": "opacity",
-      oninput: (event) => actions.set({ opacity: Number(event.target.value) }),
-    }));
+function planes(state, viewer) {
+  const shown = el("input", {
+    type: "checkbox", checked: state.crosshair, "data-key": "shown", onchange: (event) => viewer.set({ crosshair: event.target.checked }),
+  });
   return [
-    choice("Mask", options, state.overlay, actions.chooseOverlay),
-    opacity,
-    state.note ? el("p", { class: "note" }, state.note) : null,
+    choice("Planes", LAYOUTS.filter(([name]) => name !== "three" || hasRoom(state)), layoutOf(state), (layout) => viewer.set({ layout }), !state.view),
+    el("div", { class: "row" }, "drag", choice("Drag", TOOLS.map((t) => [t, t]), state.tool, (tool) => viewer.set({ tool }), !state.view)),
+    el("label", {}, shown, " show the crosshair"),
   ];
 }
 
-function segmenting(state, actions) {
-  const { work, present } = state;
-  const busy = Boolean(work.asked);
-  const expected = el("p", { class: "quiet", id: "expected" });
-  const ticked = work.chosen ?? present;
-  const boxes = present.map((m) =>
-    el("label", {},
-      el("input", { type: "checkbox", name: m, checked: ticked.includes(m), disabled: busy, onchange: () => expect() }), ` ${m}`));
-  const chosen = () => present.filter((_, i) => boxes[i].firstChild.checked);
-  const go = el("button", { class: "main", id: "go" }, "Segment");
-  const cancel = el("button", { type: "button", id: "cancel", hidden: !busy, onclick: () => work.asked?.abort() }, "Cancel");
-  const expect = () => {
-    const names = chosen();
-    const row = state.model.dice.find((r) => r.modalities.length === names.length && names.every((m) => r.modalities.includes(m)));
-    const why = state.model.not_expected;
-    const figures = why ? `not known: ${why}` : row ? Object.keys(state.model.regions).map((g) => `${g} ${number(row[g], 2)}`).join(", ") : "not known";
-    expected.textContent = names.length ? `expected Dice: ${figures}` : "choose at least one modality";
-    go.disabled = busy || !names.length;
-  };
-  const doing = el("p", { role: "status", id: "doing", hidden: !busy }, `Segmenting ${state.listed.id} from ${ticked.join(", ")}…`);
-  const form = el("form", { class: "segment" }, el("div", { class: "boxes" }, boxes), go, cancel, doing, expected);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    attempt(() => run(state, actions, chosen()));
-  });
-  expect();
-  return present.length ? form : el("p", {}, "No image of this study can be segmented from.");
+function windows(state, viewer) {
+  const field = (name, text, change) =>
+    el("label", {}, `${text} `, el("input", {
+      type: "number", step: "any", "data-key": name, id: `window-${name}`, disabled: !state.view,
+      onchange: (event) => Number.isFinite(event.target.valueAsNumber) && change(event.target.valueAsNumber),
+    }));
+  const now = () => viewer.state.window;
+  const middle = () => (now()[0] + now()[1]) / 2;
+  const set = (level, width) => viewer.set({ window: [level - width / 2, level + width / 2] });
+  return el("div", { class: "window", role: "group", "aria-label": "Window" },
+    field("width", "window", (width) => width > 0 && set(middle(), width)),
+    field("level", "level", (level) => set(level, now()[1] - now()[0])),
+    el("button", { type: "button", disabled: !state.view, "data-key": "reset", onclick: () => viewer.reset() }, "Reset view"));
 }
 
-async function run(state, actions, modalities) {
-  const { work, listed } = state;
-  Object.assign(work, { asked: new AbortController(), chosen: modalities });
-  actions.working(state);
-  say("");
-  try {
-    await actions.segment(state, modalities, work.asked.signal);
-  } catch (error) {
-    const whose = actions.isShown(state) ? "" : `${listed.id}: `;
-    say(error.name === "AbortError" ? `${whose}Cancelled.` : whose + error.message, error.name !== "AbortError");
-  } finally {
-    work.asked = null;
-    actions.working(state);
+// Not while one types in them.
+function showNumbers({ window }) {
+  if (!window) return;
+  const values = { width: window[1] - window[0], level: (window[0] + window[1]) / 2 };
+  for (const [name, value] of Object.entries(values)) {
+    const field = byId(`window-${name}`);
+    if (field !== document.activeElement) field.value = short(value);
   }
 }
 
 function result(state) {
-  const ccsd = state.overlay === "made" ? state.work.made?.ccsd : null;
-  const volumes = ccsd ?? (state.overlay === "label" ? state.view.label : null);
+  const mask = state.work.masks.find((m) => m.mask === state.first);
+  const ccsd = mask?.ccsd;
+  const volumes = ccsd ?? (state.first === "label" ? state.view.label : null);
   if (!volumes) return [];
   const parts = state.model.labels.map((label) => {
     const swatch = el("span", { class: "swatch", "aria-hidden": "true" });
@@ -164,3 +132,7 @@ function found(state) {
     left.length ? [el("h3", {}, "Not used"), el("dl", { class: "reasons" }, reasons(left))] : null,
     reference ? el("p", { class: "quiet" }, `reference label beside the images: ${reference}`) : null);
 }
+
+const help = () =>
+  el("details", {}, el("summary", {}, "Mouse and keys"),
+    el("dl", { class: "reasons", id: "keys" }, HELP.flatMap(([what, does]) => [el("dt", {}, what), el("dd", {}, does)])));

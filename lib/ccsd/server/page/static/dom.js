@@ -31,6 +31,7 @@ export function say(text, bad = false) {
   message.textContent = text;
   message.classList.toggle("bad", bad);
   message.hidden = !text;
+  message.onclick = () => (message.hidden = true);
 }
 
 // Runs what a click or a key asks for; what goes wrong becomes one sentence on the page.

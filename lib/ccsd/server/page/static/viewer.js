@@ -1,246 +1,277 @@
-// The viewer: one image of a study in one plane, a mask over it. What is drawn is what the server cut, in true proportions.
+// The viewer: an image of a study in linked planes, masks over it. The voxels are here; wheel, window and zoom ask nobody.
+//
+// For other modules (editor.js):
+//   openStudy(listed)            shows a study of the list
+//   viewer.state                 what is on view, to read: {listed, details, model, work, modality, name, view, image,
+//                                cursor [x, y, z], window, layout, first, second, layers {first, second}, ...}; null
+//                                before a study is open; `view` is null until its first image is there
+//     .view                      the image: {image (id), shape, spacing, affine (voxel -> RAS+ mm), coding, label, ...}
+//     .layers.first              Uint8Array of the mask on view, x fastest, as volume.js says, or null
+//     .work.masks                the masks made of this study, the newest last: {mask (name on the server), title, ccsd, extent}
+//   viewer.panes()               the panes on view: {plane, layer, canvas, toVoxel(x, y), toPicture(x, y), element}
+//   viewer.on("pointer", f)      f({type: "down" | "move" | "up", plane, pane, voxel, exact, event}); voxel is [x, y, z]
+//                                whole, exact with fractions; true from "down" takes the drag: the viewer leaves it alone
+//   viewer.on("key", f)          f({event, plane, pane}); true: taken
+//   viewer.on("render", f)       f({pane, brush, place, index, state}) after a pane is drawn; place {x, y, across, down}:
+//                                the picture's corner and a voxel's width and height in canvas pixels
+//   viewer.on("change", f)       f(state): another study, image or mask is on view
+//   viewer.on("controls", f)     f(state) -> element or null, put below the masks' controls each time they are built anew
+//   viewer.setDraft(values)      shows these values (Uint8Array of view's shape) in place of the mask on view, or, with
+//                                null, no more; call viewer.changed() after writing into them
+//   viewer.addMask(made)         a mask that the server keeps ({mask, title, extent, ccsd?}) is listed and shown
+//   viewer.reload()              asks for the image anew: after a label was saved
+//   viewer.set(changes), viewer.moveTo(voxel), viewer.redraw()
 
-import { json, picture, post } from "./api.js";
-import { attempt, byId, el, fill, say } from "./dom.js";
-import { buildControls, showControls } from "./controls.js";
+import { json } from "./api.js";
+import { showControls } from "./controls.js";
+import { attempt, say } from "./dom.js";
+import { buildStage, drawStage, panesOf } from "./stage.js";
+import { fetchMask, fetchVolume, inside, PLANES, samePlace, toPicture } from "./volume.js";
 
-const KEPT = 96; // slices in memory
+const KEPT = 4; // images in memory
+const NONE = "none";
 
-const bitmaps = new Map(); // address -> promise of a bitmap, the oldest first
-const works = new Map(); // study -> what was asked for it: {made, modality, chosen, asked}
-let state = null;
+const works = new Map(); // study -> what was asked for it: {masks, modality, chosen, asked, doing}
+const volumes = new Map(); // image -> promise of its voxels, the oldest first
+const listeners = new Map();
 let opening = 0; // the study that was clicked last is shown, whichever answers first
-let drawing = false;
-let again = false;
+let drawing = 0;
+
+const freshViews = () => Object.fromEntries(Object.keys(PLANES).map((plane) => [plane, { zoom: 1, x: 0, y: 0 }]));
+
+export const viewer = {
+  state: null,
+  on(event, listener) {
+    listeners.set(event, [...(listeners.get(event) ?? []), listener]);
+  },
+  emit: (event, told) => (listeners.get(event) ?? []).some((listener) => listener(told) === true),
+  collect: (event, told) => (listeners.get(event) ?? []).map((listener) => listener(told)),
+  panes: () => panesOf(viewer.state),
+  redraw: refresh,
+
+  set(changes) {
+    Object.assign(viewer.state, changes);
+    refresh();
+  },
+  goTo(plane, index) {
+    const cursor = [...viewer.state.cursor];
+    cursor[PLANES[plane].axis] = index;
+    viewer.moveTo(cursor);
+  },
+  step: (plane, by) => viewer.goTo(plane, viewer.state.cursor[PLANES[plane].axis] + by),
+  // one voxel across and down the picture
+  nudge(plane, [across, down]) {
+    const cursor = [...viewer.state.cursor];
+    cursor[PLANES[plane].across] -= across;
+    cursor[PLANES[plane].down] -= down;
+    viewer.moveTo(cursor);
+  },
+  moveTo: (voxel) => viewer.set({ cursor: inside(viewer.state.view, voxel) }),
+  // shares of the image's first window
+  changeWindow(width, level) {
+    const { window: [low, high], view } = viewer.state;
+    const range = view.window[1] - view.window[0];
+    const wide = Math.max(range / 1000, high - low + width * range);
+    const middle = (low + high) / 2 + level * range;
+    viewer.set({ window: [middle - wide / 2, middle + wide / 2] });
+  },
+  // `at`: px on the pane that stay where they are; the crosshair, if none
+  zoom(pane, factor, at) {
+    const { view, views, cursor } = viewer.state;
+    const own = views[pane.plane];
+    const zoom = Math.min(40, Math.max(0.5, own.zoom * factor));
+    const [column, row] = at ? pane.toPicture(...at) : toPicture(view, pane.plane, cursor);
+    const { across, down } = PLANES[pane.plane];
+    const change = 1 - own.zoom / zoom;
+    own.x += (column - view.shape[across] / 2 - own.x) * change;
+    own.y += (row - view.shape[down] / 2 - own.y) * change;
+    own.zoom = zoom;
+    refresh();
+  },
+  pan(pane, [x, y]) {
+    const own = viewer.state.views[pane.plane];
+    const [[left, top], [right, bottom]] = [pane.toPicture(0, 0), pane.toPicture(x, y)];
+    own.x -= right - left;
+    own.y -= bottom - top;
+    refresh();
+  },
+  reset: () => viewer.set({ views: freshViews(), window: [...viewer.state.view.window] }),
+  toggleMask() {
+    const { first, before } = viewer.state;
+    attempt(() => viewer.choose("first", first === NONE ? before : NONE));
+  },
+
+  // Another mask, or none, in the first or second place. One that does not reach the slices on view is gone to.
+  async choose(layer, name) {
+    const own = viewer.state;
+    if (layer === "first" && own.first !== NONE) own.before = own.first;
+    own[layer] = name;
+    if (layer === "first") own.hidden = name === NONE;
+    await showMasks(own);
+    if (own === viewer.state) goToMask(own, layer);
+  },
+  async addMask(made) {
+    const own = viewer.state;
+    own.work.masks.push(made);
+    own.view.masks[made.mask] = true;
+    await viewer.choose("first", made.mask);
+  },
+  setDraft(values) {
+    viewer.state.draft = values;
+    viewer.changed();
+  },
+  changed() {
+    viewer.state.version++;
+    name(viewer.state);
+    refresh();
+  },
+  reload: () => openImage(viewer.state.modality),
+  openImage,
+
+  // A study's masks are the study's, whichever is on view when they come.
+  async made(own, made) {
+    own.work.masks.push(made);
+    own.work.modality = own.modality;
+    if (viewer.state.work !== own.work) return say(`The mask of ${own.listed.id} is ready: open the study to see it.`);
+    const shown = viewer.state;
+    await openImage(shown.modality);
+    if (shown === viewer.state) await viewer.choose("first", made.mask);
+  },
+  // a study begins to be segmented, gets on, or ends
+  working(own) {
+    const row = document.querySelector(`.study[data-study="${CSS.escape(own.listed.id)}"] .busy`);
+    if (row) row.hidden = !own.work.asked;
+    if (viewer.state.work === own.work) refresh();
+  },
+  isShown: (own) => viewer.state.work === own.work,
+};
+
+export const isBusy = (study) => Boolean(works.get(study)?.asked);
 
 export async function openStudy(listed) {
-  const own = ++opening;
+  const turn = ++opening;
   say("");
   const [details, model] = await Promise.all([
     json("data/study", { query: { image: listed.image } }),
     json("data/model"),
   ]);
-  if (own !== opening) return;
+  if (turn !== opening) return;
   const present = details.badges.filter((c) => c.name).map((c) => c.modality);
-  if (!works.has(listed.id)) works.set(listed.id, { made: null, modality: null, chosen: null, asked: null });
+  if (!works.has(listed.id)) works.set(listed.id, { masks: [], modality: null, chosen: null, asked: null, doing: null });
   const work = works.get(listed.id);
-  state = {
+  volumes.clear();
+  viewer.state = {
     listed, details, model, present, work,
-    modality: null, view: null, plane: "axial", index: {}, low: 1, high: 99.5,
-    overlay: "none", hidden: false, opacity: 0.5, note: "",
+    modality: null, name: "", view: null, image: null, cursor: null, window: null, layout: "three", views: freshViews(),
+    first: NONE, second: NONE, before: NONE, hidden: false, layers: {}, kinds: {}, titles: {}, draft: null, version: 0,
+    style: "fill", opacity: 0.5, crosshair: true, tool: "crosshair", notes: [], dice: null,
+    colours: coloursOf(model.labels),
   };
-  build();
+  buildStage(viewer);
   const first = work.modality ?? (present.includes("flair") ? "flair" : present[0] ?? details.others[0]?.image);
   if (first) await openImage(first);
-  else showControls(state, actions);
+  else refresh();
 }
-
-export const isBusy = (study) => Boolean(works.get(study)?.asked);
 
 // `modality`, or the id of an image that is not used.
 async function openImage(modality) {
-  const own = state;
-  const made = own.work.made;
-  const view = await json("data/view", { query: { image: own.listed.image, modality, mask: made?.mask ?? "" } });
-  if (own !== state) return;
+  const own = viewer.state;
+  const query = { image: own.listed.image, modality };
+  const view = await json("data/view", { query: { ...query, masks: own.work.masks.map((m) => m.mask).join(",") } });
+  const values = await voxels(query, view);
+  if (own !== viewer.state) return;
   const before = own.view;
-  bitmaps.clear();
-  Object.assign(own, { modality, view, note: note(own, view) });
-  if (made && !view.kept) own.work.made = null;
-  own.overlay = overlayOn(own, view);
-  for (const [name, plane] of Object.entries(view.planes)) {
-    own.index[name] = before ? samePlace(before.planes[name], own.index[name], plane) : plane.start;
-  }
-  if (!before) goToMask(own);
-  refresh();
-}
-
-function note({ work, details }, view) {
-  const label = details.others.find((one) => one.labelled);
-  if (work.made && !view.kept) return "The mask is not kept any more: segment again to see it.";
-  if (work.made && !view.fits) return "The mask lies on another series: segment again to see it on this one.";
-  if (label && !view.label) return `The saved label was drawn on ${label.name}, which is not used: choose it to see the label.`;
-  return "";
-}
-
-// What was shown goes on to be shown where it can be.
-function overlayOn({ overlay, hidden }, view) {
-  const able = { made: view.fits, label: Boolean(view.label) };
-  if (hidden) return "none";
-  return [overlay, "made", "label"].find((one) => able[one]) ?? "none";
-}
-
-// The slice of another series at the same place in the patient; of one that does not reach there, at the same share.
-function samePlace(from, index, to) {
-  const [first, step] = to.at;
-  const found = Math.round((from.at[0] + from.at[1] * index - first) / step);
-  const within = found >= -1 && found <= to.slices;
-  const share = Math.floor(((index + 0.5) / from.slices) * to.slices);
-  return Math.min(to.slices - 1, Math.max(0, within ? found : share));
-}
-
-const planesOfMask = ({ overlay, work, view }) =>
-  ({ made: work.made?.planes, label: view.label?.planes })[overlay] ?? {};
-
-function goToMask(own) {
-  for (const [name, plane] of Object.entries(planesOfMask(own))) own.index[name] = plane.start;
-}
-
-// A mask that does not reach the slice on view is gone to.
-function chooseOverlay(overlay) {
-  Object.assign(state, { overlay, hidden: overlay === "none" });
-  for (const [name, { start, extent }] of Object.entries(planesOfMask(state))) {
-    const index = state.index[name];
-    if (extent && (index < extent[0] || index > extent[1])) state.index[name] = start;
-  }
-  refresh();
-}
-
-// A study's mask is asked for: it is the study's, whichever is on view when it comes.
-async function segment(own, modalities, signal) {
-  const { work, listed, modality, view } = own;
-  const made = await post("data/segment", { image: view.image, modalities }, { signal });
-  Object.assign(work, { made, modality });
-  if (state.work !== work) return say(`The mask of ${listed.id} is ready: open the study to see it.`);
-  const shown = state;
-  await openImage(shown.modality);
-  if (state !== shown || !shown.view.fits) return;
-  Object.assign(shown, { overlay: "made", hidden: false });
-  goToMask(shown);
-  refresh();
-}
-
-const actions = {
-  openImage,
-  chooseOverlay,
-  segment,
-  set(changes) {
-    Object.assign(state, changes);
-    refresh();
-  },
-  // a study begins to be segmented, or ends
-  working(own) {
-    const row = document.querySelector(`.study[data-study="${CSS.escape(own.listed.id)}"] .busy`);
-    if (row) row.hidden = !own.work.asked;
-    if (state.work === own.work) showControls(state, actions);
-  },
-  isShown: (own) => state.work === own.work,
-};
-
-function build() {
-  const canvas = el("canvas", { id: "canvas", tabindex: 0, role: "img", onkeydown: keys });
-  canvas.addEventListener("wheel", wheel, { passive: false });
-  const letters = ["left", "right", "top", "bottom"].map((edge) => el("span", { class: `edge ${edge}`, id: `edge-${edge}` }));
-  const slider = el("input", {
-    type: "range", id: "slider", min: 0, "aria-label": "Slice", oninput: (event) => move(Number(event.target.value)),
+  const lost = own.work.masks.filter((m) => !(m.mask in view.masks));
+  own.work.masks = own.work.masks.filter((m) => m.mask in view.masks);
+  const another = own.modality !== modality;
+  const cursor = before ? samePlace(before, own.cursor, view) : view.shape.map((n) => Math.floor(n / 2));
+  Object.assign(own, {
+    modality, view, cursor, name: view.name, image: { values, view }, cached: new Map(), draft: another ? null : own.draft, version: own.version + 1,
+    window: another || !own.window ? [...view.window] : own.window,
+    notes: lost.length ? ["A mask is not kept any more: segment again to see it."] : [],
   });
-  fill(byId("viewer"),
-    el("div", { class: "screen" },
-      el("div", { class: "frame" }, canvas, letters),
-      el("div", { class: "slice" }, slider, el("output", { id: "position", for: "slider" }))),
-    el("div", { id: "controls" }));
-  buildControls(byId("controls"));
-  new ResizeObserver(() => refresh()).observe(document.querySelector(".frame"));
-  if (matchMedia("(max-width: 60rem)").matches) byId("viewer").scrollIntoView({ behavior: "smooth" });
+  own.first = stillThere(own, own.first) ?? (own.hidden ? NONE : own.work.masks.at(-1)?.mask ?? (view.label ? "label" : NONE));
+  own.second = stillThere(own, own.second) ?? NONE;
+  await showMasks(own);
+  if (!before && own === viewer.state) goToMask(own, "first");
 }
 
-function move(index) {
-  const { slices } = state.view.planes[state.plane];
-  state.index[state.plane] = Math.min(slices - 1, Math.max(0, index));
-  refresh();
-}
+const stillThere = ({ work, view }, name) =>
+  (name === "label" && view.label) || work.masks.some((m) => m.mask === name) ? name : null;
 
-const step = (by) => state.view && move(state.index[state.plane] + by);
-
-function keys(event) {
-  const steps = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10 };
-  if (!(event.key in steps)) return;
-  event.preventDefault();
-  step(steps[event.key]);
-}
-
-let turned = 0;
-
-function wheel(event) {
-  event.preventDefault();
-  turned += event.deltaY / (event.deltaMode === 0 ? 60 : 1);
-  const by = Math.trunc(turned);
-  turned -= by;
-  if (by) step(-by);
-}
-
-function refresh() {
-  showControls(state, actions);
-  if (!state.view) return;
-  const plane = state.view.planes[state.plane];
-  const index = state.index[state.plane];
-  byId("slider").max = plane.slices - 1;
-  byId("slider").value = index;
-  byId("position").textContent = `${index + 1} of ${plane.slices}`;
-  for (const [edge, letter] of Object.entries(plane.edges)) byId(`edge-${edge}`).textContent = letter;
-  again = true;
-  if (!drawing) attempt(drawLatest);
-}
-
-// One drawing at a time; what the slider passed meanwhile is left out.
-async function drawLatest() {
-  drawing = true;
-  try {
-    while (again) {
-      again = false;
-      await draw();
-    }
-  } finally {
-    drawing = false;
-  }
-}
-
-async function draw() {
-  const own = state;
-  const { view, plane, opacity } = own;
-  const index = own.index[plane];
-  const [image, mask] = await Promise.all(layers(own, index));
-  if (own !== state || own.view !== view) return;
-  const canvas = byId("canvas");
-  const [width, height] = view.planes[plane].mm;
-  const frame = canvas.parentElement;
-  const scale = Math.min(frame.clientWidth / width, frame.clientHeight / height);
-  const fine = scale * devicePixelRatio;
-  canvas.width = Math.round(width * fine);
-  canvas.height = Math.round(height * fine);
-  canvas.style.width = `${width * scale}px`;
-  canvas.style.height = `${height * scale}px`;
-  const brush = canvas.getContext("2d");
-  brush.imageSmoothingQuality = "high";
-  brush.drawImage(image, 0, 0, canvas.width, canvas.height);
-  if (mask) {
-    brush.imageSmoothingEnabled = false;
-    brush.globalAlpha = opacity;
-    brush.drawImage(mask, 0, 0, canvas.width, canvas.height);
-  }
-  canvas.setAttribute("aria-label", `${own.modality}, ${plane} slice ${index + 1}, ${mask ? "with a mask" : "no mask"}`);
-  canvas.dataset.opacity = opacity;
-  canvas.dataset.drawn = `${own.modality} ${plane} ${index} ${own.overlay}`;
-  const next = index + 1 < view.planes[plane].slices ? layers(own, index + 1) : [];
-  for (const early of next) Promise.resolve(early).catch(() => null);
-}
-
-function layers(own, index) {
-  const { view, plane, low, high } = own;
-  const where = { plane, index };
-  const shown = { made: own.work.made?.mask, label: view.label?.mask }[own.overlay];
-  return [
-    bitmap("data/slice", { image: own.listed.image, modality: own.modality, ...where, low, high }),
-    shown ? bitmap("data/mask", { mask: shown, ...where }) : null,
-  ];
-}
-
-function bitmap(path, query) {
-  const key = `${path} ${JSON.stringify(query)}`;
-  const found = bitmaps.get(key) ?? picture(path, query);
-  bitmaps.delete(key);
-  bitmaps.set(key, found);
-  found.catch(() => bitmaps.delete(key));
-  if (bitmaps.size > KEPT) bitmaps.delete(bitmaps.keys().next().value);
+function voxels(query, view) {
+  const found = volumes.get(query.modality) ?? fetchVolume(query, view);
+  volumes.delete(query.modality);
+  volumes.set(query.modality, found);
+  found.catch(() => volumes.delete(query.modality));
+  if (volumes.size > KEPT) volumes.delete(volumes.keys().next().value);
   return found;
 }
+
+// A mask by the name it is chosen by: what is known of it.
+export const maskOf = ({ work, view }, name) =>
+  name === "label" ? view?.label : work.masks.find((m) => m.mask === name) ?? null;
+
+async function showMasks(own) {
+  const wanted = ["first", "second"].map((layer) => [layer, own[layer]]);
+  const found = await Promise.all(wanted.map(([, choice]) => valuesOf(own, choice)));
+  const pair = [maskOf(own, own.first)?.mask, maskOf(own, own.second)?.mask];
+  const dice = pair.every(Boolean) ? await diceOf(...pair) : null;
+  if (own !== viewer.state || wanted.some(([layer, choice]) => own[layer] !== choice)) return;
+  own.layers = { first: found[0], second: found[1] };
+  own.dice = dice;
+  name(own);
+  refresh();
+  viewer.emit("change", own);
+}
+
+function valuesOf(own, choice) {
+  const mask = maskOf(own, choice)?.mask;
+  if (!mask) return null;
+  if (!own.cached.has(mask)) {
+    own.cached.set(mask, fetchMask({ mask, image: own.listed.image, modality: own.modality }));
+  }
+  return own.cached.get(mask);
+}
+
+const diceOf = async (first, second) => {
+  try {
+    return { values: await json("data/dice", { query: { first, second } }) };
+  } catch (error) {
+    return { why: error.message };
+  }
+};
+
+// What is shown in the two places, in words.
+function name(own) {
+  for (const layer of ["first", "second"]) {
+    const mask = maskOf(own, own[layer]);
+    own.kinds[layer] = own[layer] === "label" ? "label" : mask ? "made" : NONE;
+    own.titles[layer] = own[layer] === "label" ? "saved label" : mask?.title ?? "no mask";
+  }
+  if (own.draft) Object.assign(own, { layers: { ...own.layers, first: own.draft }, kinds: { ...own.kinds, first: "draft" } });
+}
+
+function goToMask(own, layer) {
+  const extent = maskOf(own, own[layer])?.extent;
+  const fits = own[layer] === "label" || own.view.masks[own[layer]];
+  if (!extent || !fits) return;
+  const outside = own.cursor.some((v, axis) => v < extent.first[axis] || v > extent.last[axis]);
+  if (outside || !own.placed) own.cursor = [...extent.start];
+  own.placed = true;
+  refresh();
+}
+
+const coloursOf = (labels) => labels.reduce((colours, { value, colour }) => {
+  colours[value] = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)).concat(255);
+  return colours;
+}, []);
+
+function refresh() {
+  cancelAnimationFrame(drawing);
+  drawing = requestAnimationFrame(() => attempt(() => {
+    showControls(viewer.state, viewer);
+    if (viewer.state.view) drawStage(viewer.state, viewer);
+  }));
+}
+
