@@ -10,15 +10,12 @@ from PIL import Image
 from scipy import ndimage
 
 from ccsd.imaging.volumes import Grid
+from ccsd.method import task
 from ccsd.pictures.planes import PLANES, to_ras, upright
 
 REFERENCE = (255, 255, 255)
-COLOURS = (
-    (86, 180, 233),
-    (213, 94, 0),
-    (240, 228, 66),
-    (204, 121, 167),
-)  # of the regions in order; Okabe and Ito: told apart by the colour-blind
+COLOURS = (*(task.COLOURS[value] for value in task.BRATS.region_labels.values()), (204, 121, 167))
+"""Of the regions in their order: each has that of the label which it alone has; one more for other tasks."""
 ZOOM = 2  # pixels a millimetre
 DASH = 3  # pixels of a dash of the reference's contours: where the mask's coincide, both are seen
 

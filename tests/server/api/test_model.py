@@ -24,7 +24,7 @@ def test_the_served_model_has_its_table_and_the_area_under_its_curve() -> None:
     assert len(found["dice"]) == 15
     assert found["aurc"] == {"WT": 0.5, "TC": 0.5, "ET": 0.1}
     assert found["training"] == ["c"]
-    assert [label["colour"] for label in found["labels"]] == ["#dc3c3c", "#46be5a", "#fadc3c"]
+    assert [label["colour"] for label in found["labels"]] == ["#d55e00", "#56b4e9", "#f0e442"]
     assert found["regions"]["TC"] == ["necrotic and non-enhancing core", "enhancing tumour"]
 
 
