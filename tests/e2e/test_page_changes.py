@@ -136,7 +136,7 @@ def test_no_mask_stays_no_mask_and_the_slice_stays_too(page: Page) -> None:
     page.locator("#go").click()
     page.wait_for_selector("#canvas-axial[data-drawn$=made]", timeout=60_000)
     page.locator("#slider-axial").fill("3")
-    page.get_by_label("mask", exact=True).select_option("none")
+    page.locator("#mask-first").select_option("none")
     page.get_by_role("button", name="t1", exact=True).click()
     expect(page.locator("#canvas-axial")).to_have_attribute("data-drawn", "t1 axial 3 none")
 
@@ -151,7 +151,7 @@ def test_a_label_on_a_series_that_is_not_used_can_be_seen(page: Page) -> None:
         ["\N{EN DASH}", "spare_flair_reg.nii.gz", "spare_flair_2.nii.gz (labelled)"]
     )
     unused.select_option("spare_flair_2")
-    page.get_by_label("mask", exact=True).select_option("label")
+    page.locator("#mask-first").select_option("label")
     page.wait_for_selector("#canvas-axial[data-drawn$=label]")
     expect(page.locator("#canvas-axial")).to_have_attribute("data-drawn", re.compile("^spare_flair_2 axial"))
     expect(page.locator("#result")).to_contain_text("the label saved with the tag final")
@@ -167,7 +167,7 @@ def test_an_empty_label_is_shown_with_a_word(page: Page, server: Server, phantom
     )
     assert saved.ok, saved.text
     open_study(page, "two")
-    page.get_by_label("mask", exact=True).select_option("label")
+    page.locator("#mask-first").select_option("label")
     expect(page.locator("#result .note")).to_contain_text("empty")
 
 
