@@ -9,6 +9,7 @@ import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as Items
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
@@ -37,9 +38,14 @@ def make_map(
     """
     sources, planes, places = on_series(values, files, frames)
     mapping = hd.pm.RealWorldValueMapping(
-        lut_label=name, lut_explanation=name, unit=NO_UNIT, value_range=(0.0, 1.0), slope=1, intercept=0
+        lut_label=name,
+        lut_explanation=name,
+        unit=NO_UNIT,
+        value_range=(0.0, 1.0),
+        slope=1,
+        intercept=0,
     )
-    return hd.pm.ParametricMap(
+    made = hd.pm.ParametricMap(
         source_images=sources,
         pixel_array=planes.astype(np.float32),
         **places,
@@ -59,3 +65,13 @@ def make_map(
         content_description=author.description[:64],
         series_description=author.description[:64],
     )
+    made.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = Items([_brain()])
+    return made
+
+
+def _brain() -> Dataset:
+    """The Frame Anatomy macro (PS3.3 C.7.6.16.2.8), without which dcmqi, and so 3D Slicer, crashes."""
+    anatomy = Dataset()
+    anatomy.AnatomicRegionSequence = Items([hd.sr.CodedConcept("12738006", "SCT", "Brain")])
+    anatomy.FrameLaterality = "U"
+    return anatomy
