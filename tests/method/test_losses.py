@@ -53,7 +53,7 @@ def test_one_modality_has_no_distillation(network: CCSDNetwork) -> None:
 
 
 def test_distillation_starts_at_zero_weight_and_grows(network: CCSDNetwork) -> None:
-    config = LossConfig(lambda_h=1, lambda_d=1, align=0, classify=0, warm_up=0.5)
+    config = LossConfig(lambda_h=1, lambda_d=1, lambda_align=0, lambda_classify=0, warm_up=0.5)
     start = terms(network, [True] * 4, config, progress=0.0)
     half = terms(network, [True] * 4, config, progress=0.25)
     segmentation = start["seg_full"] + start["seg_subset"]

@@ -28,7 +28,7 @@ NOTES: dict[str, tuple[dict[str, Any], Card]] = {
             "settings": {
                 "preset": "tiny",
                 "network": {"widths": (8, 16)},
-                "train": {"brain_patch": (1, 2, 3)},
+                "train": {"brain_patch": (1, 2, 3), "average": 0.9, "losses": {"align": 0.2, "tau": 2.0}},
             },
             "epoch": 3,
         },
@@ -37,7 +37,13 @@ NOTES: dict[str, tuple[dict[str, Any], Card]] = {
             parent="p",
             training=("a", "b/mirrored"),
             validation=("c",),
-            settings={"preset": "tiny", "network": {"widths": [8, 16]}, "brain_patch": [1, 2, 3]},
+            settings={
+                "preset": "tiny",
+                "network": {"widths": [8, 16]},
+                "brain_patch": [1, 2, 3],
+                "ema_decay": 0.9,
+                "losses": {"lambda_align": 0.2, "tau": 2.0},
+            },
             epoch=3,
         ),
     ),
@@ -135,6 +141,11 @@ def test_a_study_that_was_replayed_or_mirrored_was_trained_on() -> None:
     card = Card(training=("a", "replay/b"), seen=("c/mirrored", "far/d"))
     assert {"a", "b", "c", "far/d"} <= card.trained_on
     assert "d" not in card.trained_on
+
+
+def test_a_card_with_old_names_of_settings_is_read_by_todays() -> None:
+    stored = Card(settings={"keep": 0.5, "losses": {"classify": 0.1}}).as_dict()
+    assert card_of(stored).settings == {"parent_weight": 0.5, "losses": {"lambda_classify": 0.1}}
 
 
 def test_a_card_survives_the_way_through_plain_tables() -> None:

@@ -19,6 +19,7 @@ from ccsd.models import checkpoint
 from ccsd.models.card import Card
 from ccsd.training.loop import Epoch
 from ccsd.training.recorder import BestFile, RunRecorder, read_state
+from ccsd.training.settings import read_settings
 
 STEPS = ("--threads", "1", "--set", "preset=tiny", "train.max_epochs=3", "train.steps=1", "train.patch=32")
 
@@ -88,6 +89,8 @@ def test_a_run_of_an_older_release_goes_on(tmp_path: Path, phantom: Phantom, ccs
         ccsd_train(*run, killed=True)
     file = tmp_path / "w.state.pt"
     state = torch.load(file, weights_only=True)
+    settings = state["settings"]["train"]
+    settings |= {"average": settings.pop("ema_decay"), "keep": settings.pop("parent_weight")}
     torch.save({name: state[name] for name in ("run", "settings", "best")}, file)  # as 0.2.0 wrote it
     ccsd_train(*run, "--resume")
     assert checkpoint.card_in(tmp_path / "w.pt").epoch == 3
@@ -114,3 +117,9 @@ def test_a_state_that_cannot_be_read_is_named(tmp_path: Path, content: Any) -> N
         torch.save(content, file)
     with pytest.raises(InputError, match=r"w\.state\.pt cannot be read"):
         read_state(file)
+
+
+def test_old_names_of_settings_count_in_a_configuration(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("[train]\nkeep = 0.25\n[train.losses]\nalign = 0.5\nteacher = 'own'\n")
+    settings = read_settings(tmp_path / "c.toml", ["train.average=0.5"]).train
+    assert (settings.parent_weight, settings.losses.lambda_align, settings.ema_decay) == (0.25, 0.5, 0.5)

@@ -40,7 +40,7 @@ def tiny() -> CCSDNetwork:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_training_lowers_the_loss_and_learns_the_tumour(case: Case, precision: str) -> None:
-    settings = {"max_epochs": 4, "steps": 20, "learning_rate": 0.01, "average": 0.9, "validate_every": 4}
+    settings = {"max_epochs": 4, "steps": 20, "learning_rate": 0.01, "ema_decay": 0.9, "validate_every": 4}
     epochs = run(case, tiny(), **settings, precision=precision)
     assert epochs[-1].losses["seg_full"] < 0.7 * epochs[0].losses["seg_full"]
     assert epochs[-1].validation is not None
@@ -89,7 +89,7 @@ def test_masked_steps_see_only_some_of_the_modalities(case: Case) -> None:
 def test_the_averaged_weights_may_teach(case: Case) -> None:
     def hmsd(teacher: str) -> list[float]:
         losses = LossConfig(distil="logits", teacher=teacher, lambda_h=1, warm_up=0)  # type: ignore[arg-type]
-        epochs = run(case, tiny(), losses=losses, learning_rate=0.01, average=0.9, validate_every=9)
+        epochs = run(case, tiny(), losses=losses, learning_rate=0.01, ema_decay=0.9, validate_every=9)
         return [epoch.losses["hmsd"] for epoch in epochs]
 
     own, averaged = hmsd("own"), hmsd("average")

@@ -21,7 +21,7 @@ from ccsd.common.errors import InputError
 from ccsd.common.settings import read_task
 from ccsd.method.task import BRATS, Task
 from ccsd.models import checkpoint
-from ccsd.models.card import Card
+from ccsd.models.card import Card, renamed
 from ccsd.models.checkpoint import Checkpoint
 from ccsd.studies.lists import select
 from ccsd.studies.study import Study, find_studies
@@ -177,8 +177,8 @@ def _stored(file: Path, settings: Settings) -> dict[str, Any] | None:
     state = read_state(file)
     if state is None:
         logger.info("%s does not exist: starting anew", file)
-    elif state.get("settings") != _plain(settings):
-        raise InputError(f"{file.name} is of a run with other settings, expected the same: {state.get('settings')}")
+    elif (stored := renamed(state.get("settings", {}))) != _plain(settings):
+        raise InputError(f"{file.name} is of a run with other settings, expected the same: {stored}")
     return state
 
 

@@ -35,7 +35,7 @@ class LossConfig:
         distilled_scales: how many of the deepest scales are distilled (their mean).
         path: which modality DMCD removes first: the "most" critical, the "least" or a "random" one (table 5).
         per_level: HMSD draws at most this many subsets of each size (0: all); for large N.
-        align: weight of ShaSpec's shared-feature alignment; classify: of its modality classification.
+        lambda_align, lambda_classify: weights of ShaSpec's shared-feature alignment and modality classification.
         subsets_per_step: how many sampled subsets are segmented beside the full available set.
     """
 
@@ -50,14 +50,14 @@ class LossConfig:
     distilled_scales: int = 2
     path: distillation.Path = "most"
     per_level: int = 0
-    align: float = 0.1
-    classify: float = 0.02
+    lambda_align: float = 0.1
+    lambda_classify: float = 0.02
     subsets_per_step: int = 1
 
     def __post_init__(self) -> None:
         if self.tau <= 0:
             raise ValueError(f"losses: tau must be > 0, found {self.tau}")
-        for name in ("lambda_h", "lambda_d", "align", "classify", "warm_up", "per_level"):
+        for name in ("lambda_h", "lambda_d", "lambda_align", "lambda_classify", "warm_up", "per_level"):
             if getattr(self, name) < 0:
                 raise ValueError(f"losses: {name} must not be negative, found {getattr(self, name)}")
         for name in ("distilled_scales", "subsets_per_step"):
@@ -193,8 +193,8 @@ def objective(
     terms = {
         "seg_full": segmentation(logits[features.available], regions, drawn),
         "seg_subset": torch.stack([segmentation(logits[s], regions, drawn) for s in sampled]).mean(),
-        "align": alignment(features) if config.align else off,
-        "classify": classification(network, features) if config.classify else off,
+        "align": alignment(features) if config.lambda_align else off,
+        "classify": classification(network, features) if config.lambda_classify else off,
         "hmsd": off,
         "dmcd": off,
     }
@@ -204,8 +204,8 @@ def objective(
     weights = {
         "seg_full": 1.0,
         "seg_subset": 1.0,
-        "align": config.align,
-        "classify": config.classify,
+        "align": config.lambda_align,
+        "classify": config.lambda_classify,
         "hmsd": ramp * config.lambda_h,
         "dmcd": ramp * config.lambda_d,
     }

@@ -7,9 +7,14 @@ from dataclasses import asdict, dataclass, field, fields
 from statistics import fmean
 from typing import Any
 
+from ccsd.common.errors import InputError
+
 UNTRAINED = "untrained"
 # Around a study's name: one of the replay folder, its healthy half mirrored.
 REPLAYED, MIRRORED = "replay/", "/mirrored"
+
+# Settings of a training that older cards, configurations and requests call otherwise.
+RENAMED = {"average": "ema_decay", "keep": "parent_weight", "align": "lambda_align", "classify": "lambda_classify"}
 
 Row = Mapping[str, Any]  # {"modalities": [...], region: Dice, ...}
 
@@ -101,7 +106,20 @@ def card_of(values: Mapping[str, Any]) -> Card:
         known[name] = tuple(known.get(name) or ())
     for name in ("digests", "left_out", "settings"):
         known[name] = dict(known.get(name) or {})
+    known["settings"] = renamed(known["settings"])
     return Card(**known)
+
+
+def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A training's settings by today's names, those in tables within them too.
+
+    Raises:
+        InputError: one is there by both names.
+    """
+    for old, new in RENAMED.items():
+        if old in settings and new in settings:
+            raise InputError(f"{old} and {new} are both given, expected {new} alone: {old} is its old name")
+    return {RENAMED.get(k, k): renamed(v) if isinstance(v, Mapping) else v for k, v in settings.items()}
 
 
 def _from_notes(notes: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,8 +30,9 @@ class TrainConfig:
         scanner_share: how often a crop's modality gets each of the scanner's effects (`ccsd.training.augment`).
         mask_share: share of steps whose studies are given with a random subset of their modalities only.
         validate_every: epochs between validations.
-        average: decay of the exponential moving average of the weights, which is what is validated and published.
-        keep: share of the weights that the run started from in what is validated and published, against forgetting.
+        ema_decay: decay of the exponential moving average of the weights, which is what is validated and published.
+        parent_weight: share of the weights that the run started from in what is validated and published, against
+            forgetting.
         precision: of the forward pass; "bfloat16" is mixed precision by autocast.
         seed: of crops, augmentation and subsets.
     """
@@ -52,8 +53,8 @@ class TrainConfig:
     scanner_share: float = 0.0
     mask_share: float = 0.0
     validate_every: int = 1
-    average: float = 0.99
-    keep: float = 0.0
+    ema_decay: float = 0.99
+    parent_weight: float = 0.0
     precision: Precision = "float32"
     seed: int = 0
     losses: LossConfig = field(default_factory=LossConfig)
@@ -71,7 +72,7 @@ class TrainConfig:
         for name in ("tumour_share", "scanner_share", "mask_share", "large_share", "brain_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected 0 to 1")
-        for name in ("average", "keep"):
+        for name in ("ema_decay", "parent_weight"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}, expected 0 up to but not 1")
         if self.precision not in get_args(Precision):

@@ -81,7 +81,7 @@ class Run:
         self.limit = limit
         self.network = network.to_device(device)
         self.averaged = copy.deepcopy(network).eval()
-        self._start = copy.deepcopy(network).eval() if config.keep else None
+        self._start = copy.deepcopy(network).eval() if config.parent_weight else None
         self.generator = torch.Generator().manual_seed(config.seed + processes.rank)
         self.objective = processes.wrap(Objective(network, config.losses, self.generator))
         self.optimiser = torch.optim.AdamW(
@@ -105,13 +105,13 @@ class Run:
 
     @torch.no_grad()
     def candidate(self) -> CCSDNetwork:
-        """What is validated and published: the averaged weights, with `keep` of those that the run started from
-        (averaging in weight space as WiSE-FT, arXiv 2109.01903)."""
+        """What is validated and published: the averaged weights, with `parent_weight` of those that the run started
+        from (averaging in weight space as WiSE-FT, arXiv 2109.01903)."""
         if self._start is None:
             return self.averaged
         mixed = copy.deepcopy(self.averaged)
         for value, start in zip(mixed.parameters(), self._start.parameters(), strict=True):
-            value.lerp_(start, self.config.keep)
+            value.lerp_(start, self.config.parent_weight)
         return mixed
 
     def state(self) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class Run:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)
         self.optimiser.step()
         self.done += 1
-        self._average(min(config.average, self.done / (self.done + 10)))
+        self._average(min(config.ema_decay, self.done / (self.done + 10)))
         if self.limit:
             self.limit.stepped(time.monotonic() - started)
         return values

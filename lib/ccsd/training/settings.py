@@ -10,6 +10,7 @@ from typing import Any
 from ccsd.common.errors import InputError
 from ccsd.common.settings import override, parse_assignments, read_toml
 from ccsd.method.network import PRESETS, NetworkConfig
+from ccsd.models.card import renamed
 from ccsd.training.config import TrainConfig
 
 
@@ -31,8 +32,8 @@ def read_settings(config: Path | None, assignments: Sequence[str] = ()) -> Setti
     settings = Settings()
     layers: list[tuple[str, dict[str, Any]]] = []
     if config is not None:
-        layers.append((config.name, read_toml(config)))
-    layers.append(("--set", parse_assignments(assignments)))
+        layers.append((config.name, renamed(read_toml(config))))
+    layers.append(("--set", renamed(parse_assignments(assignments))))
     for where, values in layers:
         preset = values.get("preset", settings.preset)
         if preset not in PRESETS:

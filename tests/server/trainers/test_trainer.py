@@ -137,6 +137,32 @@ def test_with_other_settings_or_other_labels_a_training_starts_anew(
     assert "resuming" not in caplog.text
 
 
+def test_the_state_of_an_older_release_is_gone_on_with(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic.save("a")
+    store = RunRecorder._store
+
+    def store_then_die(self: RunRecorder, epoch: Epoch) -> None:
+        store(self, epoch)
+        raise KilledError
+
+    monkeypatch.setattr(RunRecorder, "_store", store_then_die)
+    with pytest.raises(KilledError):
+        clinic.train()
+    task = clinic.task()
+    job = task._plan(read_wanted(SHORT), torch.device("cpu"), *task._ready(clinic.store))
+    state = torch.load(job.state_file, weights_only=True)
+    settings = state["card"]["settings"]
+    settings |= {"average": settings.pop("ema_decay"), "keep": settings.pop("parent_weight")}
+    torch.save({**state, "key": "a hash of all this"}, job.state_file)  # as 0.2.0 wrote it
+    assert job.stored(1)
+    assert not job.stored(2)
+
+
+def test_parameters_by_their_old_names_count() -> None:
+    assert read_wanted({"keep": 0.25}).train.parent_weight == 0.25
+    assert read_wanted({"keep": 0.25, "parent_weight": None}).train.parent_weight == 0.25
+
+
 def test_weights_after_a_loss_that_is_no_number_are_those_before(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +236,8 @@ def test_where_only_one_region_was_drawn_the_others_are_neither_trained_nor_meas
         ({"patch": -1}, "patch is -1"),
         ({"val_split": 1}, "val_split is 1"),
         ({"publish_margin": -1}, "publish_margin is -1"),
+        ({"parent_weight": 1}, "parent_weight is 1.0, expected 0 up to but not 1"),
+        ({"keep": 0, "parent_weight": 0}, "keep and parent_weight are both given, expected parent_weight alone"),
     ],
 )
 def test_wrong_parameters_are_named(wrong: dict[str, object], sentence: str) -> None:

@@ -27,7 +27,9 @@ class Arm:
 ARMS = {
     "CCSD": Arm(CCSDNetwork),
     "without distillation": Arm(CCSDNetwork, NO_DISTILLATION),
-    "plain U-Net": Arm(lambda task, _: PlainUNet(task), {**NO_DISTILLATION, "align": 0.0, "classify": 0.0}),
+    "plain U-Net": Arm(
+        lambda task, _: PlainUNet(task), {**NO_DISTILLATION, "lambda_align": 0.0, "lambda_classify": 0.0}
+    ),
 }
 
 

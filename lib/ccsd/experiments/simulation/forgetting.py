@@ -32,19 +32,19 @@ class Setup:
 
 @dataclass(frozen=True)
 class Method:
-    """`replay`: share of the crops that come from A; `keep`: share of A's weights in the result."""
+    """`replay`: share of the crops that come from A; `parent_weight`: share of A's weights in the result."""
 
     name: str
     replay: float = 0.0
-    keep: float = 0.0
+    parent_weight: float = 0.0
 
 
 METHODS = (
     Method("no replay"),
-    Method("half of A's weights kept", keep=0.5),
+    Method("half of A's weights kept", parent_weight=0.5),
     Method("replay", replay=0.5),
-    Method("replay, a quarter of A's weights kept", replay=0.5, keep=0.25),
-    Method("replay, half of A's weights kept", replay=0.5, keep=0.5),
+    Method("replay, a quarter of A's weights kept", replay=0.5, parent_weight=0.25),
+    Method("replay, half of A's weights kept", replay=0.5, parent_weight=0.5),
 )
 
 
@@ -66,7 +66,7 @@ def measure(seed: int, setup: Setup) -> Iterator[Result]:
     test_a = [make_case(A, start + 200 + i) for i in range(setup.held_out)]
     test_b = [make_case(B, start + 300 + i) for i in range(setup.held_out)]
     network = untrained(TASK, NETWORK, seed=seed).network
-    base = TrainConfig(max_epochs=1, steps=setup.steps_a, patch=setup.patch, average=0.98, seed=seed)
+    base = TrainConfig(max_epochs=1, steps=setup.steps_a, patch=setup.patch, ema_decay=0.98, seed=seed)
     learned = _train(network, site_a, base)
     yield Result(seed, "before B", *_dice(learned, test_a, test_b))
     for method in METHODS:
@@ -77,9 +77,9 @@ def measure(seed: int, setup: Setup) -> Iterator[Result]:
             max_epochs=1,
             steps=setup.steps_b,
             patch=setup.patch,
-            average=0.98,
+            ema_decay=0.98,
             learning_rate=1e-3,
-            keep=method.keep,
+            parent_weight=method.parent_weight,
             seed=seed,
         )
         after = _train(copy.deepcopy(learned), cases, config, weights)

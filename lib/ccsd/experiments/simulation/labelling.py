@@ -83,7 +83,7 @@ def _some_case(seed: int, generator: torch.Generator) -> Case:
 
 
 def _train(network: CCSDNetwork, cases: Sequence[Case], steps: int, setup: Setup, seed: int) -> None:
-    config = TrainConfig(max_epochs=1, steps=steps, patch=setup.patch, average=0.9, seed=seed)
+    config = TrainConfig(max_epochs=1, steps=steps, patch=setup.patch, ema_decay=0.9, seed=seed)
     last: list[CCSDNetwork] = []
     train(network, cases, [], config, device=CPU, on_epoch=lambda epoch: last.append(epoch.network))
     network.load_state_dict(last[-1].state_dict())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ccsd.common.errors import InputError
+from ccsd.models.card import renamed
 from ccsd.models.rule import PublishRule
 from ccsd.training.config import TrainConfig
 
@@ -20,7 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.0005,
     "val_split": 0.2,
     "new_share": 0.5,
-    "keep": 0.0,
+    "parent_weight": 0.0,
     "publish_margin": PublishRule.margin,
     "publish_collapse": PublishRule.collapse,
     "threads": 0,
@@ -54,7 +55,8 @@ class Wanted:
 
 def read_wanted(request: Mapping[str, Any]) -> Wanted:
     """The request's known keys -> settings. Raises InputError naming a value that cannot be used."""
-    values = {**DEFAULTS, **{k: request[k] for k in DEFAULTS if request.get(k) is not None}}
+    given = renamed({k: value for k, value in request.items() if value is not None})
+    values = {**DEFAULTS, **{k: given[k] for k in DEFAULTS if k in given}}
     number = {name: _number(name, value) for name, value in values.items() if name not in ("multi_gpu", "gpus")}
     if not isinstance(values["gpus"], str):  # it becomes CUDA_VISIBLE_DEVICES
         raise InputError(f"gpus is {values['gpus']!r}, expected text such as 'all' or '0,1'")
@@ -70,7 +72,7 @@ def read_wanted(request: Mapping[str, Any]) -> Wanted:
             patch=int(number["patch"]),
             batch=int(number["train_batch_size"]),
             learning_rate=number["learning_rate"],
-            keep=number["keep"],
+            parent_weight=number["parent_weight"],
             seed=int(number["seed"]),
         ),
         rule=PublishRule(number["publish_margin"], number["publish_collapse"]),
