@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from ccsd.demo.phantom import PhantomConfig, make_phantom
-from ccsd.server.trainers.settings import DEFAULTS
+from ccsd.server.trainers.train_request import DEFAULTS
 from tests.faults.bad_images import BAD, GOOD
 
 STUDY = "case"

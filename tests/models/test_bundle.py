@@ -28,7 +28,7 @@ from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
 from ccsd.models.card import Card
-from ccsd.server.trainers.settings import read_wanted
+from ccsd.server.trainers.train_request import read_train_request
 from ccsd.studies.study import find_studies
 from ccsd.training.digest import digests_of
 from tests.server.trainers.clinics import Clinic
@@ -150,7 +150,7 @@ def test_what_a_bundle_trained_on_does_not_validate_in_the_app(trained: Path, ph
     clinic = Clinic(tmp_path, phantom, "abcz")
     clinic.save(*"abcz")
     task = clinic.task()
-    wanted = read_wanted({"val_split": 0.9})
+    wanted = read_train_request({"val_split": 0.9})
     job = task._plan(wanted, torch.device("cpu"), task._ready(clinic.store)[0], {})
     assert {one.id for one in job.validation} == {"b", "c"}
     assert {one.id for one in job.training} == {"a", "z"}

@@ -19,7 +19,7 @@ from ccsd.models import checkpoint
 from ccsd.models.card import Card
 from ccsd.training.loop import Epoch
 from ccsd.training.recorder import BestFile, RunRecorder, read_state
-from ccsd.training.settings import read_settings
+from ccsd.training.run_settings import read_run_settings
 
 STEPS = ("--threads", "1", "--set", "preset=tiny", "train.max_epochs=3", "train.steps=1", "train.patch=32")
 
@@ -121,5 +121,5 @@ def test_a_state_that_cannot_be_read_is_named(tmp_path: Path, content: Any) -> N
 
 def test_old_names_of_settings_count_in_a_configuration(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("[train]\nkeep = 0.25\n[train.losses]\nalign = 0.5\nteacher = 'own'\n")
-    settings = read_settings(tmp_path / "c.toml", ["train.average=0.5"]).train
+    settings = read_run_settings(tmp_path / "c.toml", ["train.average=0.5"]).train
     assert (settings.parent_weight, settings.losses.lambda_align, settings.ema_decay) == (0.25, 0.5, 0.5)

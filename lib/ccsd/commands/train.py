@@ -34,7 +34,7 @@ from ccsd.training.loop import train
 from ccsd.training.packed import PackedStudy, packed_studies, read_packed
 from ccsd.training.processes import join_processes
 from ccsd.training.recorder import BestFile, RunRecorder, read_state
-from ccsd.training.settings import Settings, read_settings
+from ccsd.training.run_settings import RunSettings, read_run_settings
 
 logger = logging.getLogger("train")
 
@@ -44,7 +44,7 @@ EXAMPLE = "example: ccsd train --config configs/small.toml --data studies --val 
 def main() -> None:
     arguments = _parse()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    settings = read_settings(arguments.config, arguments.set)
+    settings = read_run_settings(arguments.config, arguments.set)
     task = read_task(arguments.task) if arguments.task else BRATS
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -137,7 +137,7 @@ def _load(
     return [*cases, *(load_cases(images, task, cache=cache) if images else ())]
 
 
-def card_of_run(start: Checkpoint, settings: Settings, data: Data, *, before: Card | None = None) -> Card:
+def card_of_run(start: Checkpoint, settings: RunSettings, data: Data, *, before: Card | None = None) -> Card:
     """What the weights of this run will say of themselves.
 
     Args:
@@ -157,7 +157,7 @@ def card_of_run(start: Checkpoint, settings: Settings, data: Data, *, before: Ca
     )
 
 
-def _recorder(out: Path, settings: Settings) -> RunRecorder:
+def _recorder(out: Path, settings: RunSettings) -> RunRecorder:
     """Beside the weights `out`: the state to resume from, and the TensorBoard log."""
     return RunRecorder(
         BestFile(out, settings.preset),
@@ -168,7 +168,7 @@ def _recorder(out: Path, settings: Settings) -> RunRecorder:
     )
 
 
-def _stored(file: Path, settings: Settings) -> dict[str, Any] | None:
+def _stored(file: Path, settings: RunSettings) -> dict[str, Any] | None:
     """The state of an earlier run with the same settings, or None if there is none.
 
     Raises:
@@ -182,7 +182,7 @@ def _stored(file: Path, settings: Settings) -> dict[str, Any] | None:
     return state
 
 
-def _plain(settings: Settings) -> dict[str, Any]:
+def _plain(settings: RunSettings) -> dict[str, Any]:
     """Settings as lists, numbers and text, the same before and after a file."""
     values = asdict(settings)
     values["network"] = {k: list(v) if isinstance(v, tuple) else v for k, v in values["network"].items()}

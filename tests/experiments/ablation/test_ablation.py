@@ -13,13 +13,13 @@ from ccsd.experiments.ablation.markdown import render
 from ccsd.experiments.ablation.tables import TABLES
 from ccsd.method import subsets
 from ccsd.method.task import BRATS
-from ccsd.training.settings import Settings
+from ccsd.training.run_settings import RunSettings
 
 
 @pytest.mark.parametrize(("table", "row"), [(t, r) for t, rows in TABLES.items() for r in rows])
 def test_every_variant_is_a_valid_change_of_the_settings(table: str, row: str) -> None:
     change = TABLES[table][row]
-    assert (override(Settings(), change, where=row) == Settings()) == (change == {})
+    assert (override(RunSettings(), change, where=row) == RunSettings()) == (change == {})
 
 
 def result(value: float) -> dict[str, object]:

@@ -12,7 +12,7 @@ import torch
 from ccsd.commands import train
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.models import checkpoint
-from ccsd.server.trainers.settings import read_wanted
+from ccsd.server.trainers.train_request import read_train_request
 from tests.server.trainers.clinics import Clinic
 
 STEP = ("--threads", "1", "--set", "preset=tiny", "train.max_epochs=1", "train.steps=1", "train.patch=32")
@@ -74,6 +74,6 @@ def test_only_studies_that_the_command_did_not_train_on_count_as_new(
     clinic.save("a", "b")
     task = clinic.task()
     job = task._plan(
-        read_wanted({"val_split": 0, "new_share": 0.8}), torch.device("cpu"), task._ready(clinic.store)[0], {}
+        read_train_request({"val_split": 0, "new_share": 0.8}), torch.device("cpu"), task._ready(clinic.store)[0], {}
     )
     assert dict(zip([one.id for one in job.training], job.weights, strict=True)) == {"a": 1 - 0.8, "b": 0.8}

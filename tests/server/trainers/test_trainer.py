@@ -14,7 +14,7 @@ from ccsd.common.errors import DivergedError, InputError
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.models.versions import Versions
 from ccsd.server.trainers import job as jobs
-from ccsd.server.trainers.settings import read_wanted
+from ccsd.server.trainers.train_request import read_train_request
 from ccsd.training.loop import Epoch
 from ccsd.training.recorder import RunRecorder
 from ccsd.training.run import Run
@@ -149,7 +149,7 @@ def test_the_state_of_an_older_release_is_gone_on_with(clinic: Clinic, monkeypat
     with pytest.raises(KilledError):
         clinic.train()
     task = clinic.task()
-    job = task._plan(read_wanted(SHORT), torch.device("cpu"), *task._ready(clinic.store))
+    job = task._plan(read_train_request(SHORT), torch.device("cpu"), *task._ready(clinic.store))
     state = torch.load(job.state_file, weights_only=True)
     settings = state["card"]["settings"]
     settings |= {"average": settings.pop("ema_decay"), "keep": settings.pop("parent_weight")}
@@ -159,8 +159,8 @@ def test_the_state_of_an_older_release_is_gone_on_with(clinic: Clinic, monkeypat
 
 
 def test_parameters_by_their_old_names_count() -> None:
-    assert read_wanted({"keep": 0.25}).train.parent_weight == 0.25
-    assert read_wanted({"keep": 0.25, "parent_weight": None}).train.parent_weight == 0.25
+    assert read_train_request({"keep": 0.25}).train.parent_weight == 0.25
+    assert read_train_request({"keep": 0.25, "parent_weight": None}).train.parent_weight == 0.25
 
 
 def test_weights_after_a_loss_that_is_no_number_are_those_before(
@@ -213,7 +213,7 @@ def test_new_studies_are_drawn_more_often_and_earlier_ones_replayed(clinic: Clin
     assert clinic.model.current().card.training == ("a", "b", "c", "replay/old")
     clinic.save("d")
     ready, _ = task._ready(clinic.store)
-    job = task._plan(read_wanted({"val_split": 0, "new_share": 0.4}), torch.device("cpu"), ready, {})
+    job = task._plan(read_train_request({"val_split": 0, "new_share": 0.4}), torch.device("cpu"), ready, {})
     shares = dict(zip([one.id for one in job.training], job.weights, strict=True))
     assert shares == pytest.approx({"a": 0.15, "b": 0.15, "c": 0.15, "d": 0.4, "replay/old": 0.15})
 
@@ -242,4 +242,4 @@ def test_where_only_one_region_was_drawn_the_others_are_neither_trained_nor_meas
 )
 def test_wrong_parameters_are_named(wrong: dict[str, object], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        read_wanted(wrong)
+        read_train_request(wrong)

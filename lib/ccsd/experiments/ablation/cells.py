@@ -21,7 +21,7 @@ from ccsd.method.task import Task
 from ccsd.models import checkpoint
 from ccsd.training.cases import Case
 from ccsd.training.loop import Epoch, train
-from ccsd.training.settings import Settings
+from ccsd.training.run_settings import RunSettings
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Budget:
         training, test: prepared studies; results are of `test`, after the last step, never of a chosen epoch.
     """
 
-    settings: Settings
+    settings: RunSettings
     task: Task
     training: Sequence[Case]
     test: Sequence[Case]
@@ -70,7 +70,7 @@ def run_cell(budget: Budget, change: Change, *, seed: int, folder: Path, device:
     return result
 
 
-def _key(budget: Budget, settings: Settings) -> str:
+def _key(budget: Budget, settings: RunSettings) -> str:
     """Changes with everything that the result depends on, so a cell that several tables share is run once."""
     studies = [[c.id for c in cases] for cases in (budget.training, budget.test)]
     content = json.dumps([asdict(settings), budget.task.as_dict(), studies], sort_keys=True)

@@ -24,7 +24,7 @@ from ccsd.method.task import BRATS
 from ccsd.studies.lists import select
 from ccsd.studies.study import find_studies
 from ccsd.training.cache import load_cases
-from ccsd.training.settings import read_settings
+from ccsd.training.run_settings import read_run_settings
 
 logger = logging.getLogger("ablate")
 
@@ -34,7 +34,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    settings = read_settings(arguments.config, arguments.set)
+    settings = read_run_settings(arguments.config, arguments.set)
     task = read_task(arguments.task) if arguments.task else BRATS
     studies = [study for folder in arguments.data for study in find_studies(folder, task.modalities)]
     test = select(studies, arguments.test)

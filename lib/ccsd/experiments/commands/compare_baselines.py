@@ -30,7 +30,7 @@ from ccsd.studies.study import find_studies
 from ccsd.training.cache import load_cases
 from ccsd.training.folders import DataFolder, crop_weights
 from ccsd.training.loop import Epoch, train
-from ccsd.training.settings import Settings, read_settings
+from ccsd.training.run_settings import RunSettings, read_run_settings
 
 logger = logging.getLogger("compare")
 
@@ -41,7 +41,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", message=".*always_return_as_numpy")  # MONAI warns of its own argument
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    settings = read_settings(arguments.config, arguments.set)
+    settings = read_run_settings(arguments.config, arguments.set)
     task = read_task(arguments.task) if arguments.task else BRATS
     results: dict[str, list[dict[str, Any]]] = {}
     cells = [(arm, seed) for seed in arguments.seeds for arm in arguments.arms]
@@ -57,7 +57,7 @@ def main() -> None:
     print(text)
 
 
-def _run(arguments: argparse.Namespace, arm: str, seed: int, settings: Settings, task: Task) -> dict[str, Any]:
+def _run(arguments: argparse.Namespace, arm: str, seed: int, settings: RunSettings, task: Task) -> dict[str, Any]:
     """Train one arm and measure it on every test folder: {test folder: summary}, with the seconds it trained."""
     losses = replace(settings.train.losses, **ARMS[arm].losses)
     config = replace(settings.train, losses=losses, seed=seed)

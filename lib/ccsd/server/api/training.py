@@ -19,7 +19,7 @@ from ccsd.server.api.openapi import BUSY
 from ccsd.server.api.tasks import LATER, under_way
 from ccsd.server.api.values import check_known, for_a_task
 from ccsd.server.trainers.own_process import OLD_WEIGHTS_STAY
-from ccsd.server.trainers.settings import read_wanted
+from ccsd.server.trainers.train_request import read_train_request
 from ccsd.training.progress import told
 
 STARTS_WITHIN = 10.0  # s from a request to its process
@@ -37,7 +37,7 @@ def start(model: str, params: dict[str, Any] | None = None, enqueue: bool = Fals
     trainers = app_instance().info()["trainers"]
     check_known("model", model, trainers)
     wanted = for_a_task(params, {"model": model})
-    read_wanted(wanted)
+    read_train_request(wanted)
     read_device(wanted.get("device"))
     if not app_instance().datastore().get_labeled_images("final"):
         raise InputError("no label with the tag final is saved, expected at least one labelled study to train on")

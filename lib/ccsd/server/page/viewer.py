@@ -55,7 +55,7 @@ class Mask(Layer):
     ccsd: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Wanted(BaseModel):
+class SegmentRequest(BaseModel):
     """What the page asks to segment: an image of a study, and the modalities to use (none: all); `ticket`, any text of
     its own, is what it asks the progress by."""
 
@@ -121,7 +121,7 @@ def compare_masks(first: str, second: str) -> Any:
 
 
 @data.post("/segment", responses=BUSY)
-async def segment(request: Request, wanted: Wanted, user: User = USER) -> Any:
+async def segment(request: Request, wanted: SegmentRequest, user: User = USER) -> Any:
     """A mask in memory, made when it is the user's turn: its name, where it lies, and the answer's `ccsd` part."""
     return await in_turn(request, user, partial(_segment, wanted), ticket=wanted.ticket)
 
@@ -132,7 +132,7 @@ async def show_progress(ticket: str) -> Any:
     return {"ahead": queue.ahead(ticket), **progress.of(ticket)}
 
 
-def _segment(wanted: Wanted) -> dict[str, Any]:
+def _segment(wanted: SegmentRequest) -> dict[str, Any]:
     request = {"model": _name(), "image": wanted.image, "modalities": wanted.modalities, "result_extension": ".nii.gz"}
     with progress.follow(wanted.ticket):
         answer = app_instance().infer(request)

@@ -24,8 +24,8 @@ from ccsd.models.card import Card
 from ccsd.models.served import ServedModel
 from ccsd.server.trainers.job import Job, learn
 from ccsd.server.trainers.own_process import OLD_WEIGHTS_STAY, began
-from ccsd.server.trainers.settings import DEFAULTS, Wanted, read_wanted
 from ccsd.server.trainers.snapshot import Prepared, prepare_entries, take_snapshot
+from ccsd.server.trainers.train_request import DEFAULTS, TrainRequest, read_train_request
 from ccsd.server.trainers.validation import choose_validation
 from ccsd.training.limit import TimeLimit
 from ccsd.training.progress import PREPARING, Progress
@@ -69,7 +69,7 @@ class CCSDTrainTask(TrainTask):
             InputError: a parameter is wrong, no label is saved, no study can be used, or another training is running.
             DivergedError: the loss is no longer a number.
         """
-        wanted = read_wanted(request)
+        wanted = read_train_request(request)
         device = read_device(request.get("device"))
         start = began()
         limit = TimeLimit(start + 60 * wanted.train.max_minutes, ENDING) if wanted.train.max_minutes else None
@@ -95,7 +95,7 @@ class CCSDTrainTask(TrainTask):
         return stats
 
     @contextmanager
-    def _progress(self, wanted: Wanted, limit: TimeLimit | None) -> Iterator[Progress]:
+    def _progress(self, wanted: TrainRequest, limit: TimeLimit | None) -> Iterator[Progress]:
         progress = Progress(self.progress_file, wanted.train.max_epochs, wanted.train.steps, limit)
         try:
             yield progress
@@ -124,7 +124,7 @@ class CCSDTrainTask(TrainTask):
             raise InputError(f"none of the labelled studies can be used: {'; '.join(left_out.values())}")
         return ready, left_out
 
-    def _plan(self, wanted: Wanted, device: torch.device, ready: list[Prepared], left_out: dict[str, str]) -> Job:
+    def _plan(self, wanted: TrainRequest, device: torch.device, ready: list[Prepared], left_out: dict[str, str]) -> Job:
         """Which studies train, which validate, from which weights; the same again if the training is to be resumed."""
         current = self.model.current()
         own = [one for one in ready if not one.earlier]
@@ -189,7 +189,7 @@ def _weights(training: list[Prepared], card: Card, new_share: float) -> list[flo
     return [new_share / count if fresh else (1 - new_share) / (len(new) - count) for fresh in new]
 
 
-def _processes(wanted: Wanted, device: torch.device) -> int:
+def _processes(wanted: TrainRequest, device: torch.device) -> int:
     """How many train together: one a GPU; on the CPU as many as MONAI Label's `gpus` names, for tests of it."""
     if not wanted.multi_gpu:
         return 1

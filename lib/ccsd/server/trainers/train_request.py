@@ -33,7 +33,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TrainRequest:
     """One training's settings.
 
     Attributes:
@@ -53,7 +53,7 @@ class Wanted:
     multi_gpu: bool
 
 
-def read_wanted(request: Mapping[str, Any]) -> Wanted:
+def read_train_request(request: Mapping[str, Any]) -> TrainRequest:
     """The request's known keys -> settings. Raises InputError naming a value that cannot be used."""
     given = renamed({k: value for k, value in request.items() if value is not None})
     values = {**DEFAULTS, **{k: given[k] for k in DEFAULTS if k in given}}
@@ -64,7 +64,7 @@ def read_wanted(request: Mapping[str, Any]) -> Wanted:
     for name, (low, high) in {**limits, "seed": (0, 2**32 - 1)}.items():
         if not low <= number[name] <= high:
             raise InputError(f"{name} is {values[name]!r}, expected {low} to {high}")
-    return Wanted(
+    return TrainRequest(
         train=TrainConfig(
             max_epochs=int(number["max_epochs"]),
             max_minutes=number["max_minutes"] or None,

@@ -15,7 +15,7 @@ from ccsd.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunSettings:
     """`preset` names the network that `network` starts from."""
 
     preset: str = "small"
@@ -23,13 +23,13 @@ class Settings:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
-def read_settings(config: Path | None, assignments: Sequence[str] = ()) -> Settings:
+def read_run_settings(config: Path | None, assignments: Sequence[str] = ()) -> RunSettings:
     """A configuration file (see configs/), then `NAME=VALUE` texts on top of it.
 
     Raises:
         InputError: an unknown name, or a value that cannot be used.
     """
-    settings = Settings()
+    settings = RunSettings()
     layers: list[tuple[str, dict[str, Any]]] = []
     if config is not None:
         layers.append((config.name, renamed(read_toml(config))))
