@@ -76,7 +76,7 @@ def test_one_segment_is_what_it_is_called_and_of_the_rest_nothing_is_known(
     drawn = read(path)
     assert set(np.unique(drawn.values)) == {0, value}
     assert np.array_equal(drawn.values > 0, TRUE > 0)
-    assert BRATS.drawn(drawn.listed) == regions
+    assert BRATS.annotated(drawn.listed) == regions
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_overlapping_segments_in_layers_are_regions_the_innermost_on_top(tmp_pat
     )
     drawn = read(path)
     assert np.array_equal(drawn.values, TRUE)
-    assert BRATS.drawn(drawn.listed) == ("WT", "TC", "ET")
+    assert BRATS.annotated(drawn.listed) == ("WT", "TC", "ET")
 
 
 def test_scribbles_in_a_layer_of_their_own_are_background(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_a_label_of_the_whole_tumour_beside_its_images_trains_the_whole_tumour_a
     (study,) = find_studies(tmp_path, BRATS.modalities)
     assert study.label is not None
     case = load_case(study, study.label, BRATS)
-    assert case.drawn.tolist() == [True, False, False]
+    assert case.annotated.tolist() == [True, False, False]
     assert set(case.label.unique().tolist()) == {0, OEDEMA}
 
 

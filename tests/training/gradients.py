@@ -26,8 +26,8 @@ def main() -> None:
         own = slice(processes.rank, processes.rank + 1)
         volumes, regions = volumes[own], regions[own]
     objective = processes.wrap(Objective(network, LossConfig(), torch.Generator().manual_seed(2)))
-    drawn = torch.ones(regions.shape[:2]).bool()
-    objective(volumes, regions, drawn, torch.tensor([True, True, False, True]), 1.0)["total"].backward()
+    annotated = torch.ones(regions.shape[:2]).bool()
+    objective(volumes, regions, annotated, torch.tensor([True, True, False, True]), 1.0)["total"].backward()
     if processes.rank == 0:
         torch.save({k: p.grad for k, p in network.named_parameters() if p.grad is not None}, sys.argv[1])
     del objective

@@ -43,7 +43,7 @@ def test_the_healthy_half_takes_the_place_of_the_other() -> None:
         assert torch.equal(whole[:, kept], case.volumes[:, kept])
         assert float(whole.max()) <= 2
         assert not healthy.label.any()
-        assert healthy.drawn.all()
+        assert healthy.annotated.all()
 
 
 def test_a_tumour_near_or_across_the_midline_gives_no_healthy_brain() -> None:

@@ -148,7 +148,7 @@ def test_tumour_crops_are_centred_on_each_label_as_often_as_on_the_others(case: 
 
 
 def test_batches_never_mix_studies_with_different_modalities(case: Case) -> None:
-    poorer = Case("poorer", case.volumes, case.label, 0b0011, case.tumour, case.drawn)
+    poorer = Case("poorer", case.volumes, case.label, 0b0011, case.tumour, case.annotated)
     chosen = batches([case, poorer], steps=40, batch=3, generator=torch.Generator().manual_seed(0))
     assert {b[0].available for b in chosen} == {0b1111, 0b0011}
     assert all(len({c.available for c in b}) == 1 for b in chosen)

@@ -36,14 +36,14 @@ class LabelledStudy:
     Attributes:
         volumes: the images as they are, by name.
         reference: (D, H, W) uint8 on `grid`, that of the image that it was drawn on.
-        drawn: the regions that it knows.
+        annotated: the regions that it knows.
         common: the study in common space, with the way back to `grid`.
     """
 
     id: str
     volumes: dict[str, Volume]
     reference: NDArray[np.uint8]
-    drawn: tuple[str, ...]
+    annotated: tuple[str, ...]
     common: CommonSpace
     prepared: NetworkInput
 
@@ -94,9 +94,9 @@ def read_labelled(study: Study, task: Task, *, label: Path | None = None, image:
         segments=({"name": region, "idx": 1},) if region else (),
         inner=tuple(task.region_labels.values()),
     )
-    drawn = task.drawn(reference.listed) if reference.listed else tuple(task.regions)
+    annotated = task.annotated(reference.listed) if reference.listed else tuple(task.regions)
     prepared, common = common_input(study, volumes, target, task)
-    return LabelledStudy(study.id, volumes, reference.values, drawn, common, prepared)
+    return LabelledStudy(study.id, volumes, reference.values, annotated, common, prepared)
 
 
 def _drawn_on(grid: Grid, volumes: Mapping[str, Volume]) -> str | None:
@@ -141,17 +141,17 @@ def dice_by_subset(
     label: Tensor,
     *,
     chosen: Sequence[int] | None = None,
-    drawn: Tensor | None = None,
+    annotated: Tensor | None = None,
     window: WindowConfig,
 ) -> dict[int, Tensor]:
     """Dice (R,) of each chosen subset (all of what is present, by default) against the label map (d, h, w), both in the
-    network's frame: the quick form for validation during training. Regions that are not `drawn` (R,) are NaN."""
+    network's frame: the quick form for validation during training. Regions that are not `annotated` (R,) are NaN."""
     wanted = list(chosen) if chosen is not None else subsets.lattice(subsets.from_present(present))
     reference = _regions(label, network.task)
     predicted = predict(network, volumes, present, wanted, window)
     masks = {s: label_map(p, network.task)[0] for s, p in predicted.items()}
     found = {s: dice(_regions(mask, network.task), reference) for s, mask in masks.items()}
-    return found if drawn is None else {s: torch.where(drawn, d, torch.nan) for s, d in found.items()}
+    return found if annotated is None else {s: torch.where(annotated, d, torch.nan) for s, d in found.items()}
 
 
 def table(results: dict[int, Tensor], task: Task) -> list[dict[str, Any]]:
@@ -176,7 +176,7 @@ def _rows(study: LabelledStudy, subset: int, found: Tensor, truth: Tensor, task:
     regions = _regions(found, task)
     distances = hd95(regions, truth, [float(s) for s in study.grid.spacing])
     values = zip(task.regions, dice(regions, truth).tolist(), distances.tolist(), strict=True)
-    return [Row(study.id, subset, region, d, h) for region, d, h in values if region in study.drawn]
+    return [Row(study.id, subset, region, d, h) for region, d, h in values if region in study.annotated]
 
 
 def _regions(label: Tensor, task: Task) -> Tensor:

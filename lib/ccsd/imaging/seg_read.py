@@ -59,7 +59,7 @@ def read_seg(seg: Dataset, grid: Grid, task: Task) -> NDArray[np.uint8]:
 
 def known_regions(seg: Dataset, task: Task) -> list[str]:
     """The regions that its segments tell of. Raises InputError: it has no segment that the task has."""
-    return list(task.drawn(_values(seg, task).values()))
+    return list(task.annotated(_values(seg, task).values()))
 
 
 def _values(seg: Dataset, task: Task) -> Mapping[int, int]:

@@ -72,11 +72,11 @@ class LossConfig:
             raise ValueError(f"losses: teacher average goes with distil logits, found distil {self.distil}")
 
 
-def segmentation(logits: Tensor, regions: Tensor, drawn: Tensor | None = None) -> Tensor:
+def segmentation(logits: Tensor, regions: Tensor, annotated: Tensor | None = None) -> Tensor:
     """Soft Dice (of each study and region, then their mean) plus binary cross entropy; both (B, R, D, H, W).
 
     Args:
-        drawn: boolean (B, R), the regions that the labels know; the others count for nothing (None: all are known).
+        annotated: boolean (B, R), the regions that the labels know; the others count for nothing (None: all are known).
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision from autocast
     p = torch.sigmoid(logits)
@@ -84,10 +84,10 @@ def segmentation(logits: Tensor, regions: Tensor, drawn: Tensor | None = None) -
     overlap = (p * regions).sum(axes)  # (B, R)
     total = p.sum(axes) + regions.sum(axes)
     dice = 1 - (2 * overlap + 1) / (total + 1)  # + 1 voxel: an empty region costs its false positives only
-    if drawn is None:
+    if annotated is None:
         return dice.mean() + F.binary_cross_entropy_with_logits(logits, regions)
     entropy = F.binary_cross_entropy_with_logits(logits, regions, reduction="none").mean(axes)
-    known = drawn.to(dice)
+    known = annotated.to(dice)
     return ((dice + entropy) * known).sum() / known.sum().clamp_min(1)
 
 
@@ -174,7 +174,7 @@ def objective(
     *,
     progress: float,
     generator: torch.Generator,
-    drawn: Tensor | None = None,
+    annotated: Tensor | None = None,
     teacher: Tensor | None = None,
 ) -> Mapping[str, Tensor]:
     """All terms of one training step and their weighted sum under "total".
@@ -183,7 +183,7 @@ def objective(
         volumes: (B, N, D, H, W); regions: (B, R, D, H, W) of 0/1; present: boolean (N,), what these studies have.
         progress: share of the training that is done, for the warm-up of the distillation weights.
         generator: draws the subsets, on the CPU.
-        drawn: boolean (B, R), see `segmentation`.
+        annotated: boolean (B, R), see `segmentation`.
         teacher: (B, R, D, H, W), see `compositional`.
     """
     features = network.encode(volumes, present)
@@ -191,8 +191,8 @@ def objective(
     logits = Lazy(lambda subset: network.decode(features, [subset])[0])
     off = volumes.new_zeros(())
     terms = {
-        "seg_full": segmentation(logits[features.available], regions, drawn),
-        "seg_subset": torch.stack([segmentation(logits[s], regions, drawn) for s in sampled]).mean(),
+        "seg_full": segmentation(logits[features.available], regions, annotated),
+        "seg_subset": torch.stack([segmentation(logits[s], regions, annotated) for s in sampled]).mean(),
         "align": alignment(features) if config.lambda_align else off,
         "classify": classification(network, features) if config.lambda_classify else off,
         "hmsd": off,

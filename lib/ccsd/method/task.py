@@ -92,7 +92,7 @@ class Task:
         last = re.split(r"[-_. ]", re.sub(r"\.(nii|nii\.gz|nrrd)$", "", file.lower()))[-1]
         return next((region for region in self.regions if region.lower() == last), None)
 
-    def drawn(self, values: Iterable[int]) -> tuple[str, ...]:
+    def annotated(self, values: Iterable[int]) -> tuple[str, ...]:
         """The regions that are known where only segments with these values were drawn."""
         given = set(values)
         return tuple(region for region in self.regions if self.region_labels[region] in given)

@@ -17,7 +17,7 @@ from ccsd.method.task import Task
 from ccsd.models.checkpoint import write_tensors
 from ccsd.studies.label_meaning import description_of
 from ccsd.studies.study import Study
-from ccsd.training.cases import Case, load_case
+from ccsd.training.cases import Case, case_of, load_case
 
 logger = logging.getLogger(__name__)
 
@@ -48,19 +48,19 @@ def load_cached(
     folder: Path,
     *,
     image: Path | None = None,
-    drawn: Collection[str] | None = None,
+    annotated: Collection[str] | None = None,
 ) -> Case:
     """As `load_case`, decoded and prepared once, then mapped from a file in `folder`."""
-    path = cached_file(study, label, task, folder, image=image, drawn=drawn)
+    path = cached_file(study, label, task, folder, image=image, annotated=annotated)
     if not path.exists():
-        case = load_case(study, label, task, image=image, drawn=drawn)
+        case = load_case(study, label, task, image=image, annotated=annotated)
         write_tensors({f.name: getattr(case, f.name) for f in fields(Case)}, path)
     return read_cached(path)
 
 
 def read_cached(file: Path) -> Case:
     """A case that `load_cached` left in `cached_file`, mapped into memory."""
-    return Case(**torch.load(file, mmap=True, weights_only=True))
+    return case_of(torch.load(file, mmap=True, weights_only=True))
 
 
 def cached_file(
@@ -70,14 +70,14 @@ def cached_file(
     folder: Path,
     *,
     image: Path | None = None,
-    drawn: Collection[str] | None = None,
+    annotated: Collection[str] | None = None,
 ) -> Path:
     """Its name changes with the files (name, size, time of change), the task and the format."""
     files = {m: (*_stamp(s.path), s.channel) for m, s in study.sources.items()}
     values = [dict(task.labels), dict(task.aliases), dict(task.segment_names)]
     described = description_of(label)
     stamps = [_stamp(label), _stamp(described) if described else None]
-    drawn_on = [str(image) if image else None, sorted(drawn) if drawn is not None else None]
+    drawn_on = [str(image) if image else None, sorted(annotated) if annotated is not None else None]
     content = [FORMAT, files, stamps, drawn_on, task.modalities, task.spacing, values]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     return folder / f"{study.id}-{key}.pt"

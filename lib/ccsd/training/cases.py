@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +32,7 @@ class Case:
         label: (d, h, w) uint8.
         available: the subset of modalities it has.
         tumour: (K, 3) voxel indices of (a sample of) the tumour.
-        drawn: boolean (R,), the regions that the label knows.
+        annotated: boolean (R,), the regions that the label knows.
     """
 
     id: str
@@ -40,7 +40,7 @@ class Case:
     label: Tensor
     available: int
     tumour: Tensor
-    drawn: Tensor
+    annotated: Tensor
 
     @property
     def present(self) -> Tensor:
@@ -53,14 +53,22 @@ class Case:
         return replace(self, **on_device)
 
 
+def case_of(stored: Mapping[str, Any]) -> Case:
+    """From the fields of a case on disk."""
+    values = dict(stored)
+    if "drawn" in values:  # as 0.2.0 called it
+        values["annotated"] = values.pop("drawn")
+    return Case(**values)
+
+
 def load_case(
-    study: Study, label: Path, task: Task, *, image: Path | None = None, drawn: Collection[str] | None = None
+    study: Study, label: Path, task: Task, *, image: Path | None = None, annotated: Collection[str] | None = None
 ) -> Case:
     """Read and prepare a study and its label; a raw study is brought to common space, its label with it.
 
     Args:
         image: that the label was drawn on (None: the first on the label's grid).
-        drawn: the regions that the label knows (None: all, or those that its file or its file's name tells of).
+        annotated: the regions that the label knows (None: all, or those that its file or its file's name tells of).
 
     Raises:
         InputError: an unreadable file, another grid, or label values that the task does not have.
@@ -76,7 +84,7 @@ def load_case(
         label_map,
         subsets.from_present(prepared.present),
         tumour[::every].short(),
-        torch.tensor([region in (labelled.drawn if drawn is None else drawn) for region in task.regions]),
+        torch.tensor([region in (labelled.annotated if annotated is None else annotated) for region in task.regions]),
     )
 
 
@@ -96,7 +104,7 @@ class Sample(Protocol):
     @property
     def tumour(self) -> Tensor: ...
     @property
-    def drawn(self) -> Tensor: ...
+    def annotated(self) -> Tensor: ...
     def to_device(self, device: torch.device) -> Sample: ...
 
 

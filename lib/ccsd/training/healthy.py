@@ -60,8 +60,8 @@ class MirroredCase:
         return self.case.tumour[:0]
 
     @property
-    def drawn(self) -> Tensor:
-        return torch.ones_like(self.case.drawn)
+    def annotated(self) -> Tensor:
+        return torch.ones_like(self.case.annotated)
 
     def to_device(self, device: torch.device) -> MirroredCase:
         return replace(self, case=self.case.to_device(device))
@@ -69,7 +69,7 @@ class MirroredCase:
 
 def mirrored(case: Case) -> MirroredCase | None:
     """The case without its tumour; None where the tumour is on both sides, or its whole extent is not known."""
-    if not len(case.tumour) or not bool(case.drawn[0]):
+    if not len(case.tumour) or not bool(case.annotated[0]):
         return None
     rows = torch.nonzero(case.label.flatten(1).any(dim=1)).flatten()
     centre = midline(case.volumes)

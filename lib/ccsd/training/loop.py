@@ -135,7 +135,7 @@ def dice_of(network: CCSDNetwork, case: Case) -> dict[int, Tensor]:
     """Dice (R,) by subset of one case, from one window: the quickest way."""
     window = WindowConfig(edge=None)
     volumes = case.volumes.float()
-    return dice_by_subset(network, volumes, case.present, case.label, drawn=case.drawn, window=window)
+    return dice_by_subset(network, volumes, case.present, case.label, annotated=case.annotated, window=window)
 
 
 def mean_dice(dice: Mapping[int, Tensor]) -> float:

@@ -36,7 +36,7 @@ class Objective(nn.Module):
         self,
         volumes: Tensor,
         regions: Tensor,
-        drawn: Tensor,
+        annotated: Tensor,
         present: Tensor,
         progress: float,
         teacher: Tensor | None = None,
@@ -50,7 +50,7 @@ class Objective(nn.Module):
             self.config,
             progress=progress,
             generator=self.generator,
-            drawn=drawn,
+            annotated=annotated,
             teacher=teacher,
         )
         return dict(terms)
@@ -151,12 +151,12 @@ class Run:
         config, progress = self.config, self.progress
         self._set_learning_rate(progress)
         volumes, regions = self._crops(studies, progress)
-        drawn = torch.stack([case.drawn for case in studies]).to(self.device)
+        annotated = torch.stack([case.annotated for case in studies]).to(self.device)
         has = self.mask(studies[0].present)
         mixed = torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
         self.network.train()
         with mixed:
-            terms = self.objective(volumes, regions, drawn, has, progress, self._taught(volumes, has))
+            terms = self.objective(volumes, regions, annotated, has, progress, self._taught(volumes, has))
         values = dict(zip(terms, torch.stack(list(terms.values())).detach().tolist(), strict=True))
         if not math.isfinite(values["total"]):
             raise DivergedError(f"the loss became {values['total']}, training stopped and the earlier weights stay")

@@ -72,7 +72,7 @@ def points_of(case: Case, found: dict[int, Tensor], masks: dict[int, Tensor], ta
         own = {s: masks[s] for s in _with_others(subset)}
         scores = region_agreement(own, task.regions, task.modalities)
         for r, region in enumerate(task.regions):
-            if case.drawn[r]:
+            if case.annotated[r]:
                 mask = masks[subset][r]
                 dice = _soft_dice(truth[r].float(), mask)
                 probability = _soft_dice(found[subset][r], mask)
@@ -104,9 +104,9 @@ def _wrong_voxels(case: Case, probabilities: Tensor, masks: dict[int, Tensor], t
     """Voxels of the brain, [by agreement, by probability][sure, unsure][right, wrong], over the regions that the label
     knows. Unsure is where not all masks agree; by probability as many voxels, those nearest to 0.5."""
     brain = (case.volumes != 0).any(dim=0)
-    wrong = (masks[max(masks)] != _truth(case, task))[case.drawn][:, brain].flatten()
-    unsure = agreement_map(masks)[case.drawn][:, brain].flatten() < 1
-    nearest = (probabilities[case.drawn][:, brain].flatten() - 0.5).abs().argsort()[: int(unsure.sum())]
+    wrong = (masks[max(masks)] != _truth(case, task))[case.annotated][:, brain].flatten()
+    unsure = agreement_map(masks)[case.annotated][:, brain].flatten() < 1
+    nearest = (probabilities[case.annotated][:, brain].flatten() - 0.5).abs().argsort()[: int(unsure.sum())]
     by_probability = torch.zeros_like(unsure).index_fill(0, nearest, value=True)
     kinds = [[unsure, wrong], [by_probability, wrong]]
     return np.array([torch.bincount(2 * low + w, minlength=4).reshape(2, 2).numpy() for low, w in kinds])

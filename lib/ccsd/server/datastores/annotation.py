@@ -65,9 +65,9 @@ def checked_origin(info: Mapping[str, Any]) -> None:
 
 def known_of(label: Annotation, task: Task) -> dict[str, list[str]]:
     """Which regions the label knows, unless it is all, and what its user is told."""
-    drawn, warnings = list(task.drawn(label.listed)), list(label.warnings)
-    if not label.listed or len(drawn) == len(task.regions):
+    annotated, warnings = list(task.annotated(label.listed)), list(label.warnings)
+    if not label.listed or len(annotated) == len(task.regions):
         return {"warnings": warnings} if warnings else {}
-    others = ", ".join(region for region in task.regions if region not in drawn)
-    told = f"the label knows {', '.join(drawn)} alone: no segment stands for {others}"
-    return {"regions": drawn, "warnings": [*warnings, told]}
+    others = ", ".join(region for region in task.regions if region not in annotated)
+    told = f"the label knows {', '.join(annotated)} alone: no segment stands for {others}"
+    return {"regions": annotated, "warnings": [*warnings, told]}

@@ -66,13 +66,13 @@ class DiceOfModel(ScoringMethod):
         found = self.scores.get(str(row["study"]), key)
         if found is not None:
             return found
-        case = load_case(study, label, task, image=image, drawn=row["regions"])
+        case = load_case(study, label, task, image=image, annotated=row["regions"])
         dice = dice_by_subset(
             checkpoint.network,
             case.volumes.float(),
             case.present,
             case.label,
-            drawn=case.drawn,
+            annotated=case.annotated,
             window=WindowConfig(),
         )
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -88,7 +88,7 @@ def prepare_entries(
     for number, entry in enumerate(entries, start=1):
         on_study(number)
         check_cancelled()
-        how: dict[str, Any] = {"image": entry.image, "drawn": entry.regions}
+        how: dict[str, Any] = {"image": entry.image, "annotated": entry.regions}
         try:
             load_cached(entry.study, entry.label, task, folder, **how)
         except InputError as error:
