@@ -1,6 +1,13 @@
 #!/usr/bin/env bash
-# Install what the tests need and run them: ./scripts/test.sh [pytest options]
+# Install what the tests need and run them: ./scripts/test.sh [--fast] [pytest options]
+# --fast: without the tests that start servers or browsers or compute for long (SLOW in tests/conftest.py), and without
+# the audit, which asks the internet.
 set -euo pipefail
+fast=""
+if [ "${1:-}" = --fast ]; then
+  fast=yes
+  shift
+fi
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$REPOSITORY"
 ensure_environment requirements.txt requirements-nodeps.txt requirements-dev.txt
@@ -15,19 +22,23 @@ install() {
   { $as_root apt-get update -q && DEBIAN_FRONTEND=noninteractive $as_root apt-get install -qy --no-install-recommends \
     "$@"; } >/dev/null 2>&1 || echo "$* could not be installed, its tests are skipped" >&2
 }
-if command -v apt-get >/dev/null; then
+if [ -z "$fast" ] && command -v apt-get >/dev/null; then
   [ -f /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] || install orthanc orthanc-dicomweb
   command -v chromium >/dev/null || install chromium
 fi
 
-python scripts/dev/audit.py >"$VENV/.audit.log" 2>&1 &  # it waits for an answer while the others compute
-audit=$!
+if [ -z "$fast" ]; then
+  python scripts/dev/audit.py >"$VENV/.audit.log" 2>&1 &  # it waits for an answer while the others compute
+  audit=$!
+fi
 ruff check
 ruff format --check
 mypy lib/ccsd apps scripts
-wait "$audit" || { cat "$VENV/.audit.log"; exit 1; }
-cat "$VENV/.audit.log"
+if [ -z "$fast" ]; then
+  wait "$audit" || { cat "$VENV/.audit.log"; exit 1; }
+  cat "$VENV/.audit.log"
+fi
 
 # A file of tests for each core at a time. Each with one thread: two that wait for one another's core are slower than one.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-pytest -n logical --maxprocesses 4 --dist loadfile "$@"
+pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder ${fast:+-m "not slow"} "$@"

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ccsd.demo.phantom import Phantom, write_phantom
-from ccsd.experiments.benchmarks.server import Server, free_port, start_server, wait_until
+from ccsd.experiments.benchmarks.server import Server, free_port, running, wait_until
 
 __all__ = ["Server", "free_port", "start_server", "wait_until"]
+
+WARNED = re.compile(r"^\S+/ccsd/\S+: \w+Warning: .*", re.MULTILINE)  # as Python writes it, by a line of ours
+
+
+def start_server(
+    studies: Path | str, folder: Path, *, variables: Mapping[str, str] | None = None, **options: Any
+) -> Iterator[Server]:
+    """As `ccsd.experiments.benchmarks.server.start_server`. At its end no line of ours has warned."""
+    shown = {"PYTHONWARNINGS": "default,ignore::ResourceWarning", **(variables or {})}
+    with running(studies, folder, variables=shown, **options) as server:
+        yield server
+        assert WARNED.findall(server.log.read_text()) == []
 
 
 @pytest.fixture(scope="module")

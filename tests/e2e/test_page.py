@@ -26,8 +26,6 @@ from tests.e2e.browser import keep_picture, open_chromium, stay_local
 from tests.e2e.conftest import Server, start_server, wait_until
 from tests.e2e.test_server import read_mask
 
-pytestmark = pytest.mark.e2e
-
 WEIGHTS = REPOSITORY / "apps" / "ccsd" / "model" / "pretrained_ccsd.pt"
 SHIPPED_VERSION = checkpoint.load(WEIGHTS, task=BRATS).version
 NASTY = "<img src=x onerror=alert(1)>.nii.gz"

@@ -24,8 +24,6 @@ from ccsd.method.task import BRATS
 from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server, start_server
 
-pytestmark = pytest.mark.e2e
-
 
 def read_mask(response: requests.Response, folder: Path) -> nib.nifti1.Nifti1Image:
     """In memory: the next answer is written over the file."""
@@ -260,6 +258,7 @@ def parts_of(response: requests.Response, folder: Path) -> tuple[dict, nib.nifti
     for part, key in itertools.product(parts, ("params", "image")):
         if f'name="{key}"'.encode() in part.headers[b"Content-Disposition"]:
             found[key] = part.content
+    folder.mkdir(exist_ok=True)
     (folder / "mask.nii.gz").write_bytes(found["image"])
     return json.loads(found["params"]), nib.loadsave.load(folder / "mask.nii.gz")
 

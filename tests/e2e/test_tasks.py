@@ -13,8 +13,6 @@ from ccsd.method.task import Task
 from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server, start_server
 
-pytestmark = pytest.mark.e2e
-
 
 @pytest.fixture(scope="module", params=["prostate", "stroke"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Task]]:

@@ -12,8 +12,6 @@ import requests
 from tests.e2e.conftest import Server, wait_until
 from tests.fuzz.fuzzing import stop_tasks, what_is_wrong
 
-pytestmark = pytest.mark.e2e
-
 IMAGE, LABEL = "case_flair", "case_seg.nii.gz"
 LONG = "/" + "y" * 5000
 

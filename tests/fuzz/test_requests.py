@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.e2e.conftest import Server
 from tests.fuzz.fuzzing import fuzz
 
 
-@pytest.mark.e2e
 def test_whatever_is_asked_for_the_answer_is_no_error_of_the_server_and_refusals_are_sentences(server: Server) -> None:
     report = fuzz(server, 400)
     assert report.failures == {}

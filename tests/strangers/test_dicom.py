@@ -293,7 +293,7 @@ def apart(folder: Path, patients: list[dict[str, str]], layout: str) -> Path:
     paths = []
     for number, (patient, text) in enumerate(zip(patients, ("T2 FLAIR", "AX T2"), strict=True), start=1):
         place = folder if layout == "one folder" else folder / text
-        made = Made(DATA, study_uid=generate_uid(), number=number, tags={"SeriesDescription": text, **patient})
+        made = Made(DATA, study_uid=f"9.{number}", number=number, tags={"SeriesDescription": text, **patient})
         paths += write_series(place, made)
     return paths[0]
 

@@ -8,11 +8,9 @@ import shutil
 import subprocess
 import venv
 import zipfile
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
-import packaging
-import pip
 import pytest
 
 from scripts.dev import lock
@@ -123,8 +121,8 @@ def start(folder: Path, hashes: dict[str, str], *, choice: str = "") -> subproce
     made = folder / ".venv"
     venv.create(made, with_pip=False)
     (site,) = made.glob("lib/python*/site-packages")
-    for package in (pip, packaging):  # as links: making pip anew takes seconds
-        (site / package.__name__).symlink_to(Path(package.__path__[0]))
+    for name in ("pip", "packaging"):  # as links: making pip anew takes seconds
+        (site / name).symlink_to(Path(str(distribution(name).locate_file(name))))
     (made / "bin" / "pip").symlink_to("python")
     bare = {k: v for k, v in os.environ.items() if not k.startswith("PIP_")}
     environment = {**bare, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder / "wheels")}

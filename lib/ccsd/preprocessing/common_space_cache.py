@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import zipfile
@@ -88,8 +89,10 @@ def _write(path: Path, result: CommonSpace) -> None:
         arrays[f"transform {name}"] = result.transforms[name]
         arrays[f"affine {name}"] = result.grids[name].affine
         arrays[f"shape {name}"] = np.array(result.grids[name].shape)
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, notes=json.dumps(notes), shape=np.array(result.grid.shape), **arrays)
+    content = io.BytesIO()  # numpy leaves a file open if the disk is full
+    np.savez(content, notes=json.dumps(notes), shape=np.array(result.grid.shape), **arrays)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def _read(path: Path) -> CommonSpace | None:

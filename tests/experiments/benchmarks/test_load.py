@@ -24,7 +24,6 @@ def server(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield from start_server(folder / "studies", folder)
 
 
-@pytest.mark.e2e
 def test_two_users_get_masks_without_an_error_and_their_labels_are_trained_on(server: Server) -> None:
     options = ["--minutes", "0.08", "--users", "2", "--pause", "0.1", "--least", "8"]
     done = subprocess.run(
