@@ -21,7 +21,10 @@ GRID = Grid((20, 24, 10), np.diag([1.0, 2.0, 3.0, 1.0]))
 ANSWER = {
     "image": "p_flair.nii.gz",
     "volumes_ml": {"WT": 31.25, "TC": 10.0, "ET": 0.0},
-    "confidence": {"regions": {"WT": {"range_ml": [25.06, 40.14]}, "TC": {"range_ml": None}}},
+    "confidence": {
+        "regions": {"WT": {"range_ml": [25.06, 40.14]}, "TC": {"range_ml": None}},
+        "missing": {"t1ce": {"says": "t1ce would tell most about ET"}},
+    },
     "modalities": {
         "used": {"flair": "p_flair.nii.gz"},
         "rules": {"flair": "name ends in flair"},
@@ -64,6 +67,7 @@ def test_it_says_the_volumes_their_ranges_the_images_the_warnings_and_that_it_is
         "25.1 to 40.1 mL",
         "name ends in flair",
         "Not used: t1, t1ce.",
+        "t1ce would tell most about ET.",
         "scout.nii.gz: three slices",
         "no t1ce: ET and TC are estimates",
         "20x24x10 of 1.00x2.00x3.00 mm",

@@ -192,6 +192,8 @@ def _text(report: Report) -> Iterator[Flowable]:
     if "modalities" in answer:
         yield Paragraph("Images", HEAD)
         yield from _images(answer["modalities"])
+        for told in ((answer.get("confidence") or {}).get("missing") or {}).values():
+            yield Paragraph(_safe(f"{told['says']}."), BODY)
     yield Spacer(1, 2 * mm)
     yield Paragraph(_safe(f"The mask lies on the grid of {answer['image']}: {report.image.grid.describe()}."), SMALL)
 

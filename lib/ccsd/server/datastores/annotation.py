@@ -56,6 +56,12 @@ def provenance_of(info: Mapping[str, Any]) -> dict[str, str]:
     return {"corrected from": info[CORRECTED_FROM]} if info.get(CORRECTED_FROM) else {}
 
 
+def drawn_by(info: Mapping[str, Any]) -> str:
+    """A sentence on a label for people."""
+    came = [f"{name} the mask of {value}" for name, value in provenance_of(info).items()]
+    return ", ".join(["Label that a person saved", *came]) + "."
+
+
 def checked_origin(info: Mapping[str, Any]) -> None:
     """Raises InputError: `corrected_from` is no short text."""
     found = info.get(CORRECTED_FROM, "")

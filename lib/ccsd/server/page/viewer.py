@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -19,14 +20,17 @@ from pydantic import BaseModel
 from ccsd import VERSION
 from ccsd.common.errors import InputError, NotFoundError
 from ccsd.evaluation.metrics import dice
+from ccsd.imaging.grid import Volume
 from ccsd.imaging.seg_write import Author, make_seg
 from ccsd.imaging.sources import Source
 from ccsd.imaging.volumes import temporary_image
 from ccsd.inference.answer import volumes
 from ccsd.method.task import Task
+from ccsd.pictures.report import Report, made_by, report_pdf
 from ccsd.server.api.auth import USER
 from ccsd.server.api.infer import in_turn, queue
 from ccsd.server.api.openapi import BUSY
+from ccsd.server.datastores.annotation import CORRECTED_FROM, drawn_by
 from ccsd.server.page import slices, studies
 from ccsd.server.page.layer_cache import LayerCache
 from ccsd.server.page.progress import Progress
@@ -110,6 +114,24 @@ def save_mask(mask: str, format: Literal["nifti", "dicom_seg"] = "nifti") -> Res
     return Response(_seg(kept), media_type="application/dicom", headers=PATIENT)
 
 
+@data.get("/report")
+def make_report(mask: str, image: str, modality: str) -> Response:
+    """One page of PDF on a mask that this server keeps, with pictures of an image on its grid."""
+    kept, layer = _mask(mask), _image(image, modality)
+    if not kept.grid.matches(layer.grid):
+        raise InputError(f"the mask lies on {kept.grid.describe()}, the image on {layer.grid.describe()}")
+    task, store = _config().task, _datastore()
+    told = {**volumes(kept.data, kept.grid, task), **kept.ccsd}
+    origin = made_by(kept.ccsd["model"]) if kept.ccsd else drawn_by(store.get_label_info(kept.image, "final"))
+    study = store.study(image).id
+    title = store.title(study) or study
+    now = datetime.now().astimezone()
+    answer = {"image": kept.image, "warnings": [], **told}
+    shown = Volume(layer.data, layer.grid)
+    pdf = report_pdf(Report(title, origin, modality, shown, kept.data, answer, task, now))
+    return Response(pdf, media_type="application/pdf", headers=PATIENT)
+
+
 @data.get("/dice")
 def compare_masks(first: str, second: str) -> Any:
     """Dice by region of two masks on one grid."""
@@ -157,7 +179,8 @@ def _saved_label(image: str) -> dict[str, Any] | None:
     mask, layer = f"final {image}", Mask(values, grid, image, Path(path).read_bytes())
     masks.put(mask, layer)
     info = _datastore().get_label_info(image, "final")
-    told = {"regions": info.get("regions"), "warnings": info.get("warnings") or ([] if values.any() else [EMPTY])}
+    told = {"corrected_from": info.get(CORRECTED_FROM), "regions": info.get("regions")}
+    told |= {"warnings": info.get("warnings") or ([] if values.any() else [EMPTY])}
     return {"mask": mask, "extent": slices.extent(layer), **told, **volumes(values, grid, task)}
 
 

@@ -12,6 +12,8 @@ export const HELP = [
   ["Ctrl + wheel, pinch", "zoom (keys + and -)"],
   ["Double click, key 0", "everything back: zoom, place and window"],
   ["Keys M, O, X", "mask, outline or fill, crosshair: on and off"],
+  ["Correcting: B, E, V", "brush, eraser, look only; 1 2 3: region; [ ]: size; space: paints at the crosshair"],
+  ["Correcting: F, Ctrl + Z, Ctrl + Y, Ctrl + S", "fills a closed outline; undo; redo; saves"],
   ["Touch", "one finger does what is chosen under Drag, two zoom and move"],
 ];
 

@@ -62,12 +62,20 @@ function downloads(state) {
   const file = (format, ending) => attempt(async () => {
     save(await (await ask("data/mask/file", { query: { mask: mask.mask, format } })).blob(), `${name}_${state.kinds.first}${ending}`);
   });
+  const report = () => attempt(async () => {
+    const { listed: { image }, modality } = state;
+    save(await (await ask("data/report", { query: { mask: mask.mask, image, modality } })).blob(), `${name}.pdf`);
+  });
   const button = (text, work) => el("button", { type: "button", "data-key": text, onclick: work }, text);
   return el("div", { class: "choice", role: "group", "aria-label": "Download" },
     mask ? button("Mask (NIfTI)", () => file("nifti", ".nii.gz")) : null,
     mask && state.view.dicom ? button("Mask (DICOM SEG)", () => file("dicom_seg", ".dcm")) : null,
+    mask && fits(state) ? button("Report (PDF)", report) : null,
     button("Picture (PNG)", () => attempt(async () => save(await picture(), `${name}_${state.modality.replace(/[^\w.-]+/g, "_")}.png`))));
 }
+
+// Whether the mask lies on the grid of the image on view.
+const fits = ({ first, view }) => first === "label" || view.masks[first];
 
 function save(blob, name) {
   const address = URL.createObjectURL(blob);

@@ -2,6 +2,7 @@
 
 import { json } from "./api.js";
 import { attempt, byId } from "./dom.js";
+import { startEditor } from "./editor.js";
 import { showModel } from "./model.js";
 import { startStudies } from "./studies.js";
 import { showTraining } from "./training.js";
@@ -28,6 +29,7 @@ function show() {
 }
 
 addEventListener("hashchange", show);
+startEditor();
 show();
 attempt(async () => {
   byId("served").textContent = (await json("data/model")).version;

@@ -59,9 +59,14 @@ function row(study) {
   const button = el("button", { type: "button", class: "study", "data-study": study.id, onclick: open },
     el("span", { class: "name", title: study.id }, study.title || study.id),
     el("span", { class: "badges" }, el("span", { class: "quiet" }, "…")),
-    study.labelled ? el("span", { class: "badge labelled", title: "a final label is saved" }, "labelled") : null,
+    el("span", { class: "badge labelled", title: "a final label is saved", hidden: !study.labelled }, "labelled"),
     el("span", { class: "badge busy", hidden: !isBusy(study.id) }, "segmenting…"));
   return el("li", {}, button);
+}
+
+export function markLabelled(study) {
+  const badge = document.querySelector(`.study[data-study="${CSS.escape(study)}"] .labelled`);
+  if (badge) badge.hidden = false;
 }
 
 async function badges(item, study) {
