@@ -27,13 +27,17 @@ export function startEditor() {
   });
 }
 
-// The correction of the study on view; `here`: only if it lies on the image on view.
+// The correction of the study on view; `here`: only if it lies on the grid of the image on view.
 export function editOf(state, { here = true } = {}) {
   const edit = state && edits.get(state.listed.id);
-  return edit && (!here || edit.image === state.view?.image) ? edit : null;
+  return edit && (!here || (state.view && sameGrid(edit.view, state.view))) ? edit : null;
 }
 
-// A correction that was begun is there again when its study and image are.
+const sameGrid = (one, other) =>
+  String(one.shape) === String(other.shape) &&
+  one.affine.every((row, i) => row.every((value, j) => Math.abs(value - other.affine[i][j]) < 1e-3));
+
+// A correction that was begun is there again when its study and an image on its grid are.
 function showDraft(state) {
   const edit = editOf(state);
   if (edit && state.draft !== edit.correction.values) viewer.setDraft(edit.correction.values);

@@ -26,7 +26,7 @@ function content(state, editor) {
   if (!state?.view) return [];
   const edit = editOf(state, { here: false });
   if (!edit) return beginning(state);
-  if (edit.image !== state.view.image) {
+  if (!editOf(state)) {
     return [el("p", { class: "note" }, `A correction lies on ${edit.image}: choose that image to go on.`), button("Discard", () => discard(state))];
   }
   return correcting(state, edit, editor);
