@@ -137,3 +137,14 @@ def test_the_pipeline_needs_no_server() -> None:
     asked = f"import sys, ccsd.inference.pipeline; print({servers})"
     found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set() False"
+
+
+def test_a_network_that_was_tried_remembers_nothing_and_gives_the_same_mask(study_folder: Path, weights: Path) -> None:
+    model = ServedModel(study_folder / "none.pt", weights, BRATS, PRESETS["tiny"])
+    tried = Segmenter(model)
+    tried.warm()
+    assert not tried.memory
+    study = study_of(study_folder / "case_t1.nii.gz")
+    assert np.array_equal(
+        tried.segment(study, options=OPTIONS).label, segment(study_folder, weights=weights, options=OPTIONS).label
+    )

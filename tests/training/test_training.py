@@ -78,6 +78,16 @@ def test_large_crops_masks_and_mixed_precision_train(case: Case, precision: str)
     assert epochs[-1].validation is not None
 
 
+@pytest.mark.parametrize(("able", "kind"), [({"amx_bf16": True}, "bfloat16"), ({"avx2": True}, "float32")])
+def test_training_takes_what_the_processor_is_quickest_in_and_says_it(
+    case: Case, able: dict[str, bool], kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    with caplog.at_level("INFO"):
+        run(case, tiny(), max_epochs=1, steps=1, validate_every=2)
+    assert f"computing in {kind} on cpu" in caplog.text
+
+
 def test_masked_steps_see_only_some_of_the_modalities(case: Case) -> None:
     config = TrainConfig(patch=32, mask_share=1.0)
     masked = Run(tiny(), config, device=CPU)

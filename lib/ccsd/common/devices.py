@@ -1,12 +1,15 @@
-"""Which device a request means, by MONAI Label's names (`NVIDIA H200`) or torch's (`cuda`, `cuda:1`)."""
+"""Which device a request means, by MONAI Label's names (`NVIDIA H200`) or torch's (`cuda`, `cuda:1`), and what it is
+quickest in."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from ccsd.common.errors import InputError
+
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def device_names() -> dict[str, str]:
@@ -33,3 +36,19 @@ def read_device(value: Any) -> torch.device:
     if value not in allowed:
         raise InputError(f"device is {value!r}, expected one of {', '.join(allowed)}")
     return torch.device(names.get(value, value))
+
+
+def quickest(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device multiplies it natively (docs/notebook.md has the measurement), else float32, than which
+    bfloat16 is several times slower there."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+        native = bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return torch.bfloat16 if native else torch.float32
+
+
+def computed_in(precision: Precision, device: torch.device) -> torch.dtype:
+    """What a network is computed in; "auto" is what the device is quickest in."""
+    return quickest(device) if precision == "auto" else getattr(torch, precision)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -46,6 +47,8 @@ __all__ = [
     "segment",
 ]
 
+WARM = (64, 64, 64)  # voxels: enough for all kinds of operations, and over in a moment
+
 
 class Segmenter:
     """A model with what it remembers: studies in common space, and features of the last studies.
@@ -60,6 +63,17 @@ class Segmenter:
         self.cache = cache
         self.memory = feature_cache()
         self._lock = threading.Lock()  # one network at a time: its memory and the cores are shared
+
+    def warm(self) -> None:
+        """Load the weights and run the network once, so that the first mask takes as long as the next ones.
+
+        Raises:
+            InputError: the weights cannot be read.
+        """
+        with self._lock:
+            network = self.model.current().network.to_device(Options().device)
+            present = torch.ones(network.n, dtype=torch.bool)
+            predict(network, torch.zeros(network.n, *WARM), present, [subsets.full(network.n)], Options().window)
 
     def segment(
         self, study: Study, target: Path | None = None, options: Options | None = None, *, clock: Clock | None = None

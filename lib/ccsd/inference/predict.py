@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from monai.inferers import sliding_window_inference
 from torch import Tensor
 
+from ccsd.common.devices import Precision, computed_in
 from ccsd.common.errors import InputError
 from ccsd.common.stopping import check_cancelled
 from ccsd.inference.feature_cache import FeatureCache, digest, joined, keep, without_specific
 from ccsd.method.network import CCSDNetwork, Features
 
-Precision = Literal["auto", "float32", "bfloat16"]
 MAX_SINGLE_WINDOW = 224  # voxels an edge; a brain at 1 mm is smaller, anything larger is cut into windows
 
 
@@ -29,7 +29,7 @@ class WindowConfig:
     Attributes:
         edge: in voxels (None: the whole study in one window).
         overlap: as a share of the edge.
-        precision: of the network; "auto" is what the device is quickest in, see `quickest`.
+        precision: of the network; "auto" is what the device is quickest in (`ccsd.common.devices`).
 
     Raises:
         InputError: an edge under 32 voxels, an overlap outside [0, 0.75], or an unknown precision.
@@ -46,21 +46,6 @@ class WindowConfig:
             raise InputError(f"window is {self.edge} voxels, expected 32 to 512")
         if not 0 <= self.overlap <= 0.75:  # 64 times the work of none
             raise InputError(f"overlap is {self.overlap}, expected 0 to 0.75")
-
-
-def quickest(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies it natively (docs/notebook.md has the measurement), else float32."""
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-        native = bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-    return torch.bfloat16 if native else torch.float32
-
-
-def computed_in(window: WindowConfig, device: torch.device) -> torch.dtype:
-    """What the network is computed in."""
-    return quickest(device) if window.precision == "auto" else getattr(torch, window.precision)
 
 
 @torch.no_grad()
@@ -83,7 +68,7 @@ def predict(
         version: of the network's weights, for `memory`.
     """
     device = next(network.parameters()).device
-    kind = computed_in(window, device)
+    kind = computed_in(window.precision, device)
     roi = _roi(volumes.shape[1:], window, network.divisor)
     own = [m for m in range(network.n) if present[m]]
     single = all(edge <= limit for edge, limit in zip(volumes.shape[1:], roi, strict=True))

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ccsd.common.devices import read_device
+from ccsd.common.devices import computed_in, read_device
 from ccsd.imaging.sources import Source
 from ccsd.imaging.volumes import Grid, Volume
 from ccsd.inference import answer
 from ccsd.inference.confidence import ONE_MODALITY, Confidence, expected_gain
 from ccsd.inference.label_map import MIN_COMPONENT_FRACTION
-from ccsd.inference.predict import WindowConfig, computed_in
+from ccsd.inference.predict import WindowConfig
 from ccsd.method.task import Task
 from ccsd.models.card import UNTRAINED
 from ccsd.models.checkpoint import Checkpoint
@@ -149,7 +149,7 @@ class Segmentation:
             "window": window.edge or 0,
             "overlap": window.overlap,
             "specks": self.options.min_component_fraction,
-            "precision": str(computed_in(window, self.options.device)).removeprefix("torch."),
+            "precision": str(computed_in(window.precision, self.options.device)).removeprefix("torch."),
             "device": str(self.options.device),
         }
 

@@ -9,6 +9,7 @@ place of the weights.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -89,6 +90,7 @@ async def _serving(_: FastAPI) -> AsyncIterator[None]:
         instance.on_init_complete()
     except InputError as error:
         end_start(str(error))
+    threading.Thread(target=instance.warm, name="warm", daemon=True).start()
     yield
 
 

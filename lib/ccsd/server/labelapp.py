@@ -123,6 +123,14 @@ class CCSDApp(MONAILabelApp):
             remove_leftovers(folder)
         super().on_init_complete()
 
+    def warm(self) -> None:
+        """For a thread beside the start: what the first mask would wait for."""
+        for infer in self._infers.values():
+            try:
+                infer.segmenter.warm()
+            except (InputError, RuntimeError) as error:
+                logger.warning("the network could not be tried at the start: %s", error)
+
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """As MONAI Label's, after checking that the image is one that clients may ask for (404 otherwise)."""
         store = datastore or self.datastore()

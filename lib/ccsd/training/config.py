@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
+from ccsd.common.devices import Precision
 from ccsd.common.errors import InputError
 from ccsd.method.losses import LossConfig
-
-Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,8 @@ class TrainConfig:
         ema_decay: decay of the exponential moving average of the weights, which is what is validated and published.
         parent_weight: share of the weights that the run started from in what is validated and published, against
             forgetting.
-        precision: of the forward pass; "bfloat16" is mixed precision by autocast.
+        precision: of the forward pass; "bfloat16" is mixed precision by autocast; "auto" is what the device is quickest
+            in (`ccsd.common.devices`).
         seed: of crops, augmentation and subsets.
     """
 
@@ -55,7 +55,7 @@ class TrainConfig:
     validate_every: int = 1
     ema_decay: float = 0.99
     parent_weight: float = 0.0
-    precision: Precision = "float32"
+    precision: Precision = "auto"
     seed: int = 0
     losses: LossConfig = field(default_factory=LossConfig)
 

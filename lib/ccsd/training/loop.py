@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from ccsd.training.config import TrainConfig
 from ccsd.training.limit import TimeLimit, limit_of
 from ccsd.training.processes import SINGLE, Processes
 from ccsd.training.run import Run
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def train(
         raise InputError("there is no labelled study to train on, expected at least one")
     limit = limit or limit_of(config.max_minutes, spent=float(resume["seconds"]) if resume else 0.0)
     run = Run(network, config, device=device, processes=processes, limit=limit)
+    logger.info("computing in %s on %s", str(run.computed_in).removeprefix("torch."), device)
     if resume:
         run.restore(resume)
     cases = on_device(cases, device)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ccsd.common.devices import computed_in
 from ccsd.common.errors import DivergedError, InputError
 from ccsd.method import subsets
 from ccsd.method.losses import LossConfig, objective
@@ -77,6 +78,7 @@ class Run:
                 raise InputError(f"{name} is {found} voxels, expected a multiple of {network.divisor}")
         self.config = config
         self.device = device
+        self.computed_in = computed_in(config.precision, device)
         self.processes = processes
         self.limit = limit
         self.network = network.to_device(device)
@@ -153,7 +155,7 @@ class Run:
         volumes, regions = self._crops(studies, progress)
         annotated = torch.stack([case.annotated for case in studies]).to(self.device)
         has = self.mask(studies[0].present)
-        mixed = torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
+        mixed = torch.autocast(self.device.type, torch.bfloat16, enabled=self.computed_in == torch.bfloat16)
         self.network.train()
         with mixed:
             terms = self.objective(volumes, regions, annotated, has, progress, self._taught(volumes, has))

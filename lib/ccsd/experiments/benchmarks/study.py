@@ -12,8 +12,8 @@ import torch
 from monai.networks.nets import DynUNet, SegResNet
 from torch import Tensor, nn
 
+from ccsd.common.devices import quickest
 from ccsd.experiments.benchmarks.method import Setting, seconds
-from ccsd.inference.predict import quickest
 from ccsd.method.task import BRATS
 from ccsd.models.served import ServedModel
 from ccsd.server.infers.ccsd import CCSDInferTask

@@ -16,13 +16,14 @@ os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 
 import torch
 
+from ccsd.common.devices import quickest
 from ccsd.common.process_environment import WAIT_ASLEEP
 from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
 from ccsd.experiments.benchmarks.method import Setting
 from ccsd.experiments.benchmarks.neighbour import TORCHS_OWN, Load, beside
 from ccsd.experiments.benchmarks.server import running
 from ccsd.experiments.benchmarks.study import STEPS, another_choice, file_to_mask, millions, one_study, ours, peers
-from ccsd.inference.predict import WindowConfig, quickest
+from ccsd.inference.predict import WindowConfig
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models.served import SHIPPED, ServedModel
