@@ -27,6 +27,7 @@ from tqdm import tqdm
 from ccsd.commands.segmenting import Job, Run, do, file_stem, jobs_in
 from ccsd.common.errors import InputError
 from ccsd.common.files import remove_leftovers, replacing
+from ccsd.common.overlap import overlapped
 from ccsd.common.settings import read_task
 from ccsd.inference.mask_file import EXTENSIONS
 from ccsd.method.task import BRATS, Task
@@ -40,6 +41,7 @@ EXAMPLES = """examples:
   ccsd segment --t1ce a.nii.gz --flair b.nii.gz -o masks
   ccsd segment studies -o masks --dask tcp://node1:8786
 """
+AT_ONCE = 3  # one study is read and prepared, one is in the network, one is written
 SURE = ("agreement", "low_ml", "high_ml")
 PREPROCESS = {"auto": "auto", "on": "full", "off": "off"}
 
@@ -89,7 +91,7 @@ def _told_apart(jobs: Sequence[Job]) -> list[Job]:
 
 def _answers(jobs: Sequence[Job], run: Run, address: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
     if address is None:
-        yield from ((job.name, do(job, run)) for job in jobs)
+        yield from overlapped(lambda job: (job.name, do(job, run)), jobs, at_once=AT_ONCE)
         return
     from ccsd.commands.segment_cluster import do_all  # an extra that few have
 

@@ -62,6 +62,7 @@ class Segmenter:
         self.model = model
         self.cache = cache
         self.memory = feature_cache()
+        self._preparing = threading.Lock()  # one study at a time
         self._lock = threading.Lock()  # one network at a time: its memory and the cores are shared
 
     def warm(self) -> None:
@@ -88,10 +89,11 @@ class Segmenter:
         """
         options, clock, task = options or Options(), clock or Clock(), self.model.task
         target = target or next(iter(study.sources.values())).path
-        images, name = read_with_target(study, target)
-        clock.step("read")
-        prepared, common = common_input(study, images, name, task, cache=self.cache, mode=options.preprocess)
-        clock.step("prepare")
+        with self._preparing:
+            images, name = read_with_target(study, target)
+            clock.step("read")
+            prepared, common = common_input(study, images, name, task, cache=self.cache, mode=options.preprocess)
+            clock.step("prepare")
         with self._lock:
             checkpoint = self.model.current()
             found = region_probabilities(checkpoint, prepared, options, memory=self.memory)
