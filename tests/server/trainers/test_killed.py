@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ccsd.common.files import read_json
 from ccsd.demo.phantom import Phantom
 from ccsd.method.task import BRATS
@@ -23,6 +25,7 @@ from ccsd.server.trainers.publication import Publication
 from tests.server.trainers.clinics import Clinic
 
 MOMENTS = 10
+WITHIN = 240.0  # s for a training to start and make an epoch, on a machine with other work
 
 
 def train_without_end(folder: Path, phantom: Phantom, die_in: str) -> None:
@@ -54,6 +57,7 @@ def processes() -> multiprocessing.context.ForkServerContext:
     return context
 
 
+@pytest.mark.timeout(1200)
 def test_whenever_a_training_is_killed_nothing_is_lost(tmp_path: Path, phantom: Phantom) -> None:
     clinic = Clinic(tmp_path, phantom, "ab")
     clinic.save("a", "b")
@@ -64,11 +68,14 @@ def test_whenever_a_training_is_killed_nothing_is_lost(tmp_path: Path, phantom: 
         die_in = "publication" if number % 5 == 4 else ""
         child = processes().Process(target=train_without_end, args=(tmp_path, phantom, die_in))
         child.start()
-        if die_in:
-            child.join(60)
-        else:
-            wait_for_epochs(clinic, child)
-            time.sleep(moments.uniform(0, 0.5))
+        try:
+            if die_in:
+                child.join(WITHIN)
+                assert not child.is_alive()
+            else:
+                wait_for_epochs(clinic, child)
+                time.sleep(moments.uniform(0, 0.5))
+        finally:
             child.kill()
             child.join()
         assert child.exitcode == -signal.SIGKILL
@@ -88,7 +95,7 @@ def wait_for_epochs(clinic: Clinic, child: multiprocessing.process.BaseProcess) 
     """Until this training has finished an epoch more than those before it."""
     stats = clinic.folder / "stats.json"
     before = len(read_json(stats).get("history", ())) or 1
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + WITHIN
     while len(read_json(stats).get("history", ())) <= before:
         assert child.is_alive()
         assert time.monotonic() < deadline
