@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, Route, expect
 
 from ccsd.demo.phantom import Phantom, write_phantom
-from ccsd.imaging.volumes import read_grid, read_volume
+from ccsd.imaging.volumes import read_grid, read_volume, write_volume
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
@@ -24,8 +24,7 @@ from tests.e2e.browser import keep_picture, open_chromium, stay_local
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.test_page import open_study
 from tests.e2e.test_server import read_mask
-
-pytestmark = pytest.mark.e2e
+from tests.pictures.test_report import words
 
 REAL = SHARED_DATA / "sri24" / "TCGA-FG-6692"
 SHORT = {"max_epochs": 1, "steps": 1, "patch": 32}
@@ -255,3 +254,19 @@ def test_the_report_of_a_mask_is_one_page_of_pdf(page: Page) -> None:
 def test_a_report_on_a_mask_that_is_gone_or_lies_elsewhere_is_refused(server: Server) -> None:
     gone = server.get("/ccsd/data/report?mask=gone&image=two_flair&modality=flair")
     assert (gone.status_code, "not kept any more" in gone.json()["detail"]) == (404, True)
+
+
+def test_the_report_of_a_saved_label_says_which_mask_was_corrected(
+    server: Server, phantom: Phantom, tmp_path: Path
+) -> None:
+    write_volume(tmp_path / "label.nii.gz", phantom.label, phantom.grid)
+    sent = {"label": ("label.nii.gz", (tmp_path / "label.nii.gz").read_bytes())}
+    saved = server.put("/datastore/label?image=two_t1", files=sent, data={"params": '{"corrected_from": "w1"}'})
+    assert saved.status_code == 200, saved.text
+    label = server.get("/ccsd/data/view?image=two_t1&modality=t1").json()["label"]
+    assert label["corrected_from"] == "w1"
+    report = server.get("/ccsd/data/report", params={"mask": label["mask"], "image": "two_t1", "modality": "t1"})
+    assert report.headers["Content-Type"] == "application/pdf"
+    said = words(report.content)
+    assert "Label that a person saved, corrected from the mask of w1." in said
+    assert f"{label['volumes_ml']['WT']:.1f}" in said

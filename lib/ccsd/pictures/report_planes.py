@@ -18,6 +18,7 @@ from ccsd.pictures.planes import PLANES, Plane, to_ras, upright
 
 FINE = 3  # pixels of a picture for one voxel
 ROOM = 4  # voxels around what is not background
+DARK = 0.05  # of the window, up to which it is background
 DASHES = ((), (4, 2), ())  # of the regions, in their order
 
 Line = list[tuple[float, float]]  # points, mm from the left and from the top
@@ -65,7 +66,7 @@ def _panel(
     slices = turned.shape[plane.axis]
     index = int((label > 0).sum(axis=others).argmax()) if label.any() else slices // 2
     cut, drawn = upright(turned, plane.axis, index), upright(label, plane.axis, index)
-    box = _content(cut, drawn)
+    box = _content(cut > window[0] + DARK * (window[1] - window[0]), drawn)
     cut, drawn = cut[box], drawn[box]
     rows, columns = cut.shape
     level = np.clip((cut - window[0]) / max(float(window[1] - window[0]), 1e-6), 0, 1) * 255
@@ -81,9 +82,9 @@ def _lines(inside: NDArray[np.bool_], across: float, down: float) -> list[Line]:
     return [[((column - 0.5) * across, (row - 0.5) * down) for row, column in line] for line in found]
 
 
-def _content(cut: NDArray[np.float32], drawn: NDArray[np.uint8]) -> tuple[slice, slice]:
+def _content(bright: NDArray[np.bool_], drawn: NDArray[np.uint8]) -> tuple[slice, slice]:
     """The box around what is brighter than the background, or drawn."""
-    seen = (cut > cut.min()) | (drawn > 0)
+    seen = bright | (drawn > 0)
     if not seen.any():
         return slice(None), slice(None)
     spans = [np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0)]

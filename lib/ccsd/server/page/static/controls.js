@@ -117,9 +117,11 @@ function result(state) {
     el("table", { class: "volumes" }, el("tbody", {}, parts)),
     el("table", { class: "volumes" }, el("thead", {}, head), el("tbody", {}, regions)),
     ccsd ? el("p", { class: "quiet" }, `from ${Object.keys(ccsd.modalities.used).join(", ")} on the grid of ${ccsd.image}, by `,
-      el("code", {}, ccsd.model)) : el("p", { class: "quiet" }, `the label saved with the tag final${only(volumes)}`),
+      el("code", {}, ccsd.model)) : el("p", { class: "quiet" }, `the label saved with the tag final${origin(volumes)}${only(volumes)}`),
   ].flat();
 }
+
+const origin = ({ corrected_from: from }) => (from ? `, corrected from ${from}` : "");
 
 const only = ({ regions }) => (regions ? `; only ${regions.join(" and ")} was drawn, the rest is not known` : "");
 
