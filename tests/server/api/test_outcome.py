@@ -20,8 +20,8 @@ def test_it_is_said_where_the_validation_studies_were_trained_on_and_where_there
     stats = {"version": "ccsd-2", "history": [{"score": None}]}
     said = in_words("published ccsd-2: first", stats, [Version(own, served=True)])
     assert said == (
-        "New weights are served: mean Dice on 1 study that it was trained on (too few are labelled to hold one out) "
-        "0.500, they are the first."
+        "New weights are served: mean Dice on 1 study 0.500, they are the first. "
+        "They were trained on these, too: too few are labelled to hold one out."
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ccsd.models.card import Card
 from ccsd.models.versions import Version
 
 
@@ -34,12 +33,7 @@ def _published(new: Version, before: float | None, versions: Sequence[Version]) 
     head = f"New weights are published, but {pinned} is pinned and stays served" if pinned else "New weights are served"
     was = "they are the first" if before is None else f"before {before:.3f}"
     score = f"{new.card.score:.3f}" if new.card.score is not None else "not known"
-    return f"{head}: mean Dice on {_where(new.card)} {score}, {was}."
-
-
-def _where(card: Card) -> str:
-    count = len(card.validation)
-    studies = "study" if count == 1 else "studies"
-    if card.held_out:
-        return f"{count} validation {studies}"
-    return f"{count} {studies} that it was trained on (too few are labelled to hold one out)"
+    count, held_out = len(new.card.validation), new.card.held_out
+    where = f"{count} {'validation ' if held_out else ''}{'study' if count == 1 else 'studies'}"
+    known = "" if held_out else " They were trained on these, too: too few are labelled to hold one out."
+    return f"{head}: mean Dice on {where} {score}, {was}.{known}"
