@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import zipfile
 from collections.abc import Iterator
@@ -9,12 +10,16 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pytest
 import requests
 
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.server.api.openapi import EXAMPLES
 from tests.e2e.conftest import Server, start_server
+
+SURE = {"params": '{"confidence": true}'}
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +132,19 @@ def test_a_label_is_removed_from_whichever_image_of_its_study(server: Server, tm
     server.put("/datastore/label?image=demo_t2&tag=check", files={"label": ("x.nii.gz", label)})
     assert server.delete("/datastore/label?id=demo_flair&tag=check").status_code == 200
     assert "check" not in server.get("/datastore/").json()["label_tags"]
+
+
+def test_the_map_of_agreement_is_sent_as_a_file_and_refused_for_one_modality(server: Server) -> None:
+    answer = server.post("/infer/ccsd", params={"image": "demo_flair", "output": "agreement"})
+    assert answer.status_code == 200, answer.text
+    agreed = nib.nifti1.Nifti1Image.from_bytes(gzip.decompress(answer.content))
+    image = nib.loadsave.load(server.studies / "demo" / "demo_flair.nii.gz")
+    assert agreed.shape == image.shape
+    assert np.allclose(agreed.affine, image.affine)
+    assert 0 <= np.asarray(agreed.dataobj).min() < 1
+    one = {"params": '{"modalities": "flair"}'}
+    refused = server.post("/infer/ccsd", params={"image": "demo_flair", "output": "agreement"}, data=one)
+    assert refused.status_code == 400
+    assert "one modality" in refused.json()["detail"]
+    told = server.post("/infer/ccsd", params={"image": "demo_flair", "output": "json"}, data=SURE).json()
+    assert set(told["ccsd"]["confidence"]["regions"]) == {"WT", "TC", "ET"}

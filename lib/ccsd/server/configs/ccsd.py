@@ -73,7 +73,8 @@ class CCSD(TaskConfig):
 
     @property
     def _disagreement(self) -> Scores:
-        return Scores(self.model.published.with_suffix(".disagreement.json"))
+        """In a file of its own: that of older releases, `.disagreement.json`, has another score."""
+        return Scores(self.model.published.with_suffix(".leave_one_out.json"))
 
     def trainer(self) -> CCSDTrainTask:
         own = self.model.published
