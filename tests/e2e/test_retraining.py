@@ -168,7 +168,7 @@ def test_scores_are_made_in_the_background_and_the_best_study_is_offered(
         answer: dict[str, Any] = server.post(f"/activelearning/{strategy}", json={"client_id": client}).json()
         return answer
 
-    wait_until(lambda: offered("subset_disagreement", "x")["scored"] == 3, 60, "not scored")
+    wait_until(lambda: offered("subset_disagreement", "x")["scored"] == 3, 240, "not scored")
     runs = server.log.read_text().count("COMMAND")
     best = offered("subset_disagreement", "x")
     assert best["id"].startswith(("b", "c"))  # one modality cannot disagree with itself
