@@ -21,7 +21,7 @@ from ccsd.preprocessing.brain import extract_brain
 from ccsd.preprocessing.common_space import CommonSpace, reference_of, to_common_space, with_target
 from ccsd.preprocessing.common_space_cache import cached_common_space, content_hash
 from ccsd.studies.study import find_studies
-from ccsd.training.cases import load_case
+from ccsd.training.cases import case_from
 from tests.preprocessing.conftest import Head, moved_by, sampled, thick_grid
 
 GRIDS = {
@@ -102,17 +102,16 @@ def test_a_label_on_a_raw_series_trains_in_common_space(scanned: dict[str, Volum
     drawn = sampled(head.label, GRIDS["flair"], np.linalg.inv(MOVES["flair"]), order=0).astype(np.uint8)
     write_volume(tmp_path / "p_seg.nii.gz", drawn, GRIDS["flair"])
     (study,) = find_studies(tmp_path)
-    assert study.label is not None
-    case = load_case(study, study.label, BRATS)  # the label's grid says which series it was drawn on
+    labelled = read_labelled(study, BRATS)  # the label's grid says which series it was drawn on
+    case = case_from(labelled, BRATS)
     assert case.present.tolist() == [True, False, True, True]
     millilitres = float((drawn > 0).sum()) * abs(np.linalg.det(GRIDS["flair"].affine[:3, :3])) / 1000
     assert float((case.label > 0).sum()) / 1000 == pytest.approx(millilitres, rel=0.15)
     assert bool((case.volumes[3][case.label == 2] > 0.5).float().mean() > 0.8)  # oedema is bright on FLAIR
-    labelled = read_labelled(study, BRATS)
     assert labelled.common.target == "flair"
     assert labelled.grid.matches(GRIDS["flair"])
     network = checkpoint.untrained(BRATS, PRESETS["tiny"]).network
-    first = next(measure(network, labelled, window=WindowConfig()))
+    first = next(measure(network, labelled, window=WindowConfig(edge=None)))
     assert first.label.shape == drawn.shape  # measured where it was drawn
 
 

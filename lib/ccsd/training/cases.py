@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ccsd.evaluation.lattice import read_labelled
+from ccsd.evaluation.lattice import LabelledStudy, read_labelled
 from ccsd.method import subsets
 from ccsd.method.task import Task
 from ccsd.preprocessing.prepare import prepare_label
@@ -73,13 +73,17 @@ def load_case(
     Raises:
         InputError: an unreadable file, another grid, or label values that the task does not have.
     """
-    labelled = read_labelled(study, task, label=label, image=image)
+    return case_from(read_labelled(study, task, label=label, image=image), task, annotated=annotated)
+
+
+def case_from(labelled: LabelledStudy, task: Task, *, annotated: Collection[str] | None = None) -> Case:
+    """A study that was read, as a case; `annotated` as `load_case` takes it."""
     prepared = labelled.prepared
     label_map = prepare_label(labelled.common.to_common(labelled.reference), prepared.frame)
     tumour = torch.nonzero(label_map)
     every = max(1, len(tumour) // 20000)
     return Case(
-        study.id,
+        labelled.id,
         prepared.volumes.half(),
         label_map,
         subsets.from_present(prepared.present),
