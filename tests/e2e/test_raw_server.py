@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import SHARED_DATA
 from tests.e2e.conftest import Server, start_server
-from tests.e2e.test_server import read_mask
+from tests.e2e.test_server import parts_of
 
 STUDY = SHARED_DATA / "raw" / "TCGA-FG-6692"
 
@@ -29,15 +29,15 @@ def raw_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_masks_lie_on_the_asked_series_and_the_second_costs_no_preparation(raw_server: Server, tmp_path: Path) -> None:
     names = [file.name.removesuffix(".nii.gz") for file in sorted(raw_server.studies.glob("*.nii.gz"))]
-    answers = [raw_server.infer(name) for name in names]
+    answers = [raw_server.infer(name, output="all", params='{"window": 0}') for name in names]
     assert [a.status_code for a in answers] == [200] * len(names), [a.text for a in answers]
-    parts = [a.json()["ccsd"] for a in answers]
+    found = [parts_of(answer, tmp_path / name) for name, answer in zip(names, answers, strict=True)]
+    parts = [said["ccsd"] for said, _ in found]
     assert [sorted(p["modalities"]["used"]) for p in parts] == [["flair", "t1", "t1ce", "t2"]] * len(names)
     assert all(p["preprocess"]["route"] == "raw" for p in parts)
     assert [p["preprocess"]["cached"] for p in parts] == [False, *[True] * (len(names) - 1)]
     assert set(parts[0]["preprocess"]["seconds"]) == {"brain", "register", "template", "resample"}
-    for name in names:
-        mask = read_mask(raw_server.infer(name, output="image"), tmp_path)
+    for name, (_, mask) in zip(names, found, strict=True):
         image = nib.loadsave.load(raw_server.studies / f"{name}.nii.gz")
         assert mask.shape == image.shape
         assert np.allclose(mask.affine, image.affine, atol=1e-4)
