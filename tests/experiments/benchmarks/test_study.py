@@ -10,7 +10,16 @@ import torch
 
 from ccsd.experiments.benchmarks.method import Setting
 from ccsd.experiments.benchmarks.server import running
-from ccsd.experiments.benchmarks.study import STEPS, another_choice, file_to_mask, ours, peers
+from ccsd.experiments.benchmarks.study import (
+    NNUNET,
+    STEPS,
+    all_subsets,
+    another_choice,
+    file_to_mask,
+    one_a_subset,
+    ours,
+    peers,
+)
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models.served import ServedModel
@@ -37,7 +46,9 @@ def test_peers_are_of_the_usual_sizes(model: ServedModel) -> None:
     setting = Setting(PRESETS["tiny"], 0, CPU, repeats=1)
     found = peers(setting, (64, 64, 64))
     assert found["SegResNet"][0] == pytest.approx(4.7, abs=0.1)  # MONAI's brats_mri_segmentation
-    assert found["DynUNet"][0] > 15
+    assert found[NNUNET][0] > 15
+    assert one_a_subset() == pytest.approx(15 * found[NNUNET][0], rel=0.01)  # they differ in their first layer
+    assert all_subsets(setting, model.current().network, (64, 64, 64)) > 0
     assert ours(setting, model.current().network, (64, 64, 64)) > 0
 
 

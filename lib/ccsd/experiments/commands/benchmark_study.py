@@ -22,9 +22,20 @@ from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
 from ccsd.experiments.benchmarks.method import Setting
 from ccsd.experiments.benchmarks.neighbour import TORCHS_OWN, Load, beside
 from ccsd.experiments.benchmarks.server import running
-from ccsd.experiments.benchmarks.study import STEPS, another_choice, file_to_mask, millions, one_study, ours, peers
+from ccsd.experiments.benchmarks.study import (
+    NNUNET,
+    STEPS,
+    all_subsets,
+    another_choice,
+    file_to_mask,
+    millions,
+    one_a_subset,
+    one_study,
+    ours,
+    peers,
+)
 from ccsd.inference.predict import WindowConfig
-from ccsd.method.network import PRESETS
+from ccsd.method.network import PRESETS, CCSDNetwork
 from ccsd.method.task import BRATS
 from ccsd.models.served import SHIPPED, ServedModel
 
@@ -93,8 +104,24 @@ def _network(model: ServedModel, device: torch.device, repeats: int) -> None:
         f"one forward with 4 modalities on {BRAIN}\n\n| network | M parameters | seconds | ratio |\n|---|---|---|---|"
     )
     print(f"| CCSD, {model.current().version} | {millions(network):.1f} | {own:.2f} | 1 |")
-    for name, (size, time) in peers(setting, BRAIN).items():
+    others = peers(setting, BRAIN)
+    for name, (size, time) in others.items():
         print(f"| {name} | {size:.1f} | {time:.2f} | {time / own:.2f} |")
+    _all_subsets(setting, network, others[f"{NNUNET}, 1 modality"][1])
+
+
+def _all_subsets(setting: Setting, network: CCSDNetwork, one: float) -> None:
+    """One network for all 15 subsets beside one network for each; `one`: seconds of nnU-Net's for one modality, than
+    which those for more are not quicker."""
+    print("\nmasks of all 15 subsets\n\n| networks | on disk, MiB (float16) | in memory, MiB (float32) | seconds |")
+    print("|---|---|---|---|")
+    rows = {
+        "CCSD, one": (millions(network), all_subsets(setting, network, BRAIN), ""),
+        "nnU-Net, 15": (one_a_subset(), 15 * one, "at least "),
+    }
+    for name, (size, time, least) in rows.items():
+        mebibytes = size * 1e6 * 2 / 2**20
+        print(f"| {name} | {mebibytes:.0f} | {2 * mebibytes:.0f} | {least}{time:.1f} |")
     print()
 
 
