@@ -66,7 +66,7 @@ class Segmenter:
         self._lock = threading.Lock()  # one network at a time: its memory and the cores are shared
 
     def warm(self) -> None:
-        """Load the weights and run the network once, so that the first mask takes as long as the next ones.
+        """Load the weights and run the network once, so that the first mask does not wait for that.
 
         Raises:
             InputError: the weights cannot be read.
