@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
+from scipy import ndimage
 
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.imaging.volumes import write_volume
@@ -29,6 +30,7 @@ from tests.e2e.test_server import read_mask
 WEIGHTS = REPOSITORY / "apps" / "ccsd" / "model" / "pretrained_ccsd.pt"
 SHIPPED_VERSION = checkpoint.load(WEIGHTS, task=BRATS).version
 NASTY = "<img src=x onerror=alert(1)>.nii.gz"
+CONFIDENT = '{"confidence": true}'
 PHONE = {"width": 390, "height": 844}
 # what a pane shows in the middle of a voxel of its picture, counted from the upper left corner
 PIXEL = """(canvas, [column, row]) => {
@@ -219,6 +221,36 @@ def test_two_masks_lie_side_by_side_with_their_dice(page: Page, server: Server) 
     drawn = [page.locator(f"#canvas-axial{i}").get_attribute("data-drawn") or "" for i in ("", "-second")]
     assert drawn[0].split()[2] == drawn[1].split()[2]
     keep_picture(page, "page_beside")
+
+
+def test_the_map_of_agreement_is_drawn_where_the_masks_without_one_modality_differ(
+    page: Page, server: Server, tmp_path: Path, phantom: Phantom
+) -> None:
+    open_study(page, "case")
+    page.locator("#go").click()
+    page.wait_for_selector("#canvas-axial[data-drawn$=made]", timeout=60_000)
+    page.get_by_role("button", name="agreement", exact=True).click()
+    expect(page.locator("#ramp")).to_contain_text("75 %")
+    expect(page.locator("#regions thead")).to_contain_text("agreement")
+    page.locator("[data-key=opacity]").fill("1")
+    page.get_by_label("show the crosshair").uncheck()
+    keep_picture(page, "page_agreement")
+    sent = [read_mask(server.infer("case_flair", output=o, params=CONFIDENT), tmp_path) for o in ("image", "agreement")]
+    mask, agreement = (to_ras(np.asarray(i.dataobj), phantom.grid)[0] for i in sent)
+    index = int(page.locator("#slider-axial").input_value())
+    drawn, sure = upright(mask, 2, index), upright(agreement, 2, index)
+    flat = ndimage.uniform_filter((drawn > 0).astype(float), 3)  # outlines run between voxels
+    doubted, agreed = (np.argwhere(where & ((flat == 0) | (flat == 1))) for where in (sure < 0.9, (sure == 1)))
+    red, green, blue = pixel(page, "axial", (int(doubted[0][0]), int(doubted[0][1])))
+    assert red > blue + 40
+    red, green, blue = pixel(page, "axial", (int(agreed[0][0]), int(agreed[0][1])))
+    assert red == green == blue
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Agreement (NIfTI)").click()
+    saved.value.save_as(tmp_path / "map.nii.gz")
+    found = nib.loadsave.load(tmp_path / "map.nii.gz")
+    assert isinstance(found, nib.nifti1.Nifti1Image)
+    assert np.allclose(np.asarray(found.dataobj), np.asarray(sent[1].dataobj))
 
 
 def test_a_mask_and_a_picture_can_be_downloaded(page: Page, server: Server, tmp_path: Path) -> None:

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.imaging.grid import Grid
-from ccsd.imaging.volumes import write_volume
+from ccsd.imaging.volumes import read_grid, read_values, write_volume
 from tests.e2e.browser import keep_picture, open_chromium, stay_local
 from tests.e2e.conftest import Server, start_server
+from tests.studies.dicom_files import Made, write_series
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,10 @@ def server(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     write_volume(folder / "studies" / "spare" / "spare_flair_2.nii.gz", phantom.volumes["flair"][::2], half)
     label = folder / "label.nii.gz"
     write_volume(label, phantom.label[::2], half)
+    for name, description in {"t1": "AX T1", "t2": "AX T2"}.items():
+        tags = {"PatientID": "p7", "StudyDescription": "DICOM", "SeriesDescription": description}
+        made = Made(phantom.volumes[name].astype(np.uint16), spacing=(1.0, 1.0), gap=1.0, study_uid="1.9", tags=tags)
+        write_series(folder / "studies" / "dicom" / name, made)
     for server in start_server(folder / "studies", folder):
         saved = server.put("/datastore/label?image=spare_flair_2", files={"label": (label.name, label.read_bytes())})
         assert saved.ok, saved.text
@@ -156,6 +162,30 @@ def test_a_label_on_a_series_that_is_not_used_can_be_seen(page: Page) -> None:
     keep_picture(page, "page_label_on_unused")
     page.get_by_role("button", name="t1", exact=True).click()
     expect(page.locator("#canvas-axial")).to_have_attribute("data-drawn", re.compile("^t1 axial .* none"))
+
+
+def test_a_mask_of_a_dicom_study_can_be_downloaded_as_a_segmentation_object(page: Page, tmp_path: Path) -> None:
+    page.locator(".study", has_text="p7").click()
+    page.wait_for_selector("#canvas-axial[data-drawn]")
+    page.locator("#go").click()
+    page.wait_for_selector("#canvas-axial[data-drawn$=made]", timeout=60_000)
+    for button, name in (("Mask (DICOM SEG)", "mask.dcm"), ("Mask (NIfTI)", "mask.nii.gz")):
+        with page.expect_download() as saved:
+            page.get_by_role("button", name=button).click()
+        saved.value.save_as(tmp_path / name)
+    seg = pydicom.dcmread(tmp_path / "mask.dcm")
+    assert (seg.Modality, seg.PatientID, len(seg.SegmentSequence)) == ("SEG", "p7", 3)
+    marked = sum(int(np.count_nonzero(frame)) for frame in np.atleast_3d(seg.pixel_array))
+    assert marked == int(np.count_nonzero(read_values(tmp_path / "mask.nii.gz", read_grid(tmp_path / "mask.nii.gz"))))
+
+
+def test_a_mask_is_shown_on_another_series_by_its_place_with_a_word(page: Page) -> None:
+    open_study(page, "thick")
+    page.locator("#go").click()
+    page.wait_for_selector("#canvas-axial[data-drawn$=made]", timeout=60_000)
+    page.get_by_role("button", name="t1", exact=True).click()
+    expect(page.locator("#canvas-axial")).to_have_attribute("data-drawn", re.compile("^t1 axial .* made$"))
+    expect(page.locator(".note", has_text="segment again for one on this series")).to_be_visible()
 
 
 def test_an_empty_label_is_shown_with_a_word(page: Page, server: Server, phantom: Phantom, tmp_path: Path) -> None:

@@ -106,10 +106,10 @@ def packed_mask(mask: Layer) -> bytes:
     return _gzip(mask.turned.astype(np.uint8))
 
 
-def moved(mask: Layer, grid: Grid) -> Layer:
-    """A mask on another grid by where its voxels are (nearest neighbour); empty where it does not reach."""
+def moved(mask: Layer, grid: Grid, *, outside: int = 0) -> Layer:
+    """A mask on another grid by where its voxels are (nearest neighbour); `outside` where it does not reach."""
     to_own = np.linalg.inv(mask.grid.affine) @ grid.affine
-    data = affine_transform(mask.data, to_own[:3, :3], to_own[:3, 3], output_shape=grid.shape, order=0)
+    data = affine_transform(mask.data, to_own[:3, :3], to_own[:3, 3], output_shape=grid.shape, order=0, cval=outside)
     return Layer(data, grid)
 
 

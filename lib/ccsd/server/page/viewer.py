@@ -10,11 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from monailabel.endpoints.user.auth import User
 from monailabel.interfaces.utils.app import app_instance
+from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from ccsd import VERSION
@@ -23,8 +25,9 @@ from ccsd.evaluation.metrics import dice
 from ccsd.imaging.grid import Volume
 from ccsd.imaging.seg_write import Author, make_seg
 from ccsd.imaging.sources import Source
-from ccsd.imaging.volumes import temporary_image
+from ccsd.imaging.volumes import read_volume, temporary_image
 from ccsd.inference.answer import volumes
+from ccsd.inference.mask_file import agreement_beside
 from ccsd.method.task import Task
 from ccsd.pictures.report import Report, made_by, report_pdf
 from ccsd.server.api.auth import USER
@@ -52,19 +55,26 @@ progress = Progress()
 @dataclass(frozen=True)
 class Mask(Layer):
     """A label map that the page shows: of `image` (an id), as a NIfTI `file`, and `ccsd`, what its answer said of it;
-    empty for a label that a user saved."""
+    empty for a label that a user saved. `agreement` (D, H, W): 0 to 255 for 0 to 1 of the map, where there is one."""
 
     image: str = ""
     file: bytes = b""
     ccsd: Mapping[str, Any] = field(default_factory=dict)
+    agreement: NDArray[np.uint8] | None = None
+    agreement_file: bytes = b""
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.data.nbytes) * (1 if self.agreement is None else 2) + len(self.file) + len(self.agreement_file)
 
 
 class SegmentRequest(BaseModel):
-    """What the page asks to segment: an image of a study, and the modalities to use (none: all); `ticket`, any text of
-    its own, is what it asks the progress by."""
+    """What the page asks to segment: an image of a study, and the modalities to use (none: all); `confidence`: how
+    sure the mask is, too; `ticket`, any text of its own, is what it asks the progress by."""
 
     image: str
     modalities: list[str] | None = None
+    confidence: bool = False
     ticket: str = ""
 
 
@@ -98,20 +108,25 @@ def get_volume(image: str, modality: str) -> Response:
 
 
 @data.get("/mask")
-def get_mask(mask: str, image: str, modality: str) -> Response:
-    """All voxels of a mask that this server keeps, on the grid of an image, a byte each."""
+def get_mask(mask: str, image: str, modality: str, part: Literal["mask", "agreement"] = "mask") -> Response:
+    """All voxels of a mask that this server keeps, or of its map of agreement (255: all agree), on the grid of an
+    image, a byte each."""
     kept, grid = _mask(mask), _image(image, modality).grid
-    shown = kept if kept.grid.matches(grid) else slices.moved(kept, grid)
+    layer, outside = (kept, 0) if part == "mask" else (Layer(_agreement(kept), kept.grid), 255)
+    shown = layer if layer.grid.matches(grid) else slices.moved(layer, grid, outside=outside)
     return Response(slices.packed_mask(shown), media_type=BYTES, headers=PACKED)
 
 
 @data.get("/mask/file")
-def save_mask(mask: str, format: Literal["nifti", "dicom_seg"] = "nifti") -> Response:
-    """A mask as a file, on the grid of the image that it was made for."""
+def save_mask(mask: str, format: Literal["nifti", "dicom_seg", "agreement"] = "nifti") -> Response:
+    """A mask as a file, or its map of agreement as NIfTI, on the grid of the image that it was made for."""
     kept = _mask(mask)
-    if format == "nifti":
-        return Response(kept.file, media_type="application/gzip", headers=PATIENT)
-    return Response(_seg(kept), media_type="application/dicom", headers=PATIENT)
+    if format == "dicom_seg":
+        return Response(_seg(kept), media_type="application/dicom", headers=PATIENT)
+    if format == "agreement":
+        _agreement(kept)
+    content = kept.file if format == "nifti" else kept.agreement_file
+    return Response(content, media_type="application/gzip", headers=PATIENT)
 
 
 @data.get("/report")
@@ -155,17 +170,33 @@ async def show_progress(ticket: str) -> Any:
 
 
 def _segment(wanted: SegmentRequest) -> dict[str, Any]:
-    request = {"model": _name(), "image": wanted.image, "modalities": wanted.modalities, "result_extension": ".nii.gz"}
+    request = {
+        "model": _name(),
+        "image": wanted.image,
+        "modalities": wanted.modalities,
+        "confidence": wanted.confidence,
+        "result_extension": ".nii.gz",
+    }
     with progress.follow(wanted.ticket):
         answer = app_instance().infer(request)
     file, ccsd = Path(answer["file"]), answer["params"]["ccsd"]
+    name, made = secrets.token_hex(8), _made(file, wanted.image, ccsd)
+    masks.put(name, made)
+    return {"mask": name, "extent": slices.extent(made), "agreement": made.agreement is not None, "ccsd": ccsd}
+
+
+def _made(file: Path, image: str, ccsd: Mapping[str, Any]) -> Mask:
+    """The mask of an answer, whose files are removed."""
+    beside = agreement_beside(file)
     try:
         values, grid = read_label(file, known=len(_config().task.labels), aliases={})
-        mask, layer = secrets.token_hex(8), Mask(values, grid, wanted.image, file.read_bytes(), ccsd)
+        if not beside.exists():
+            return Mask(values, grid, image, file.read_bytes(), ccsd)
+        agreement = np.rint(255 * read_volume(beside).data).astype(np.uint8)
+        return Mask(values, grid, image, file.read_bytes(), ccsd, agreement, beside.read_bytes())
     finally:
         file.unlink(missing_ok=True)
-    masks.put(mask, layer)
-    return {"mask": mask, "extent": slices.extent(layer), "ccsd": ccsd}
+        beside.unlink(missing_ok=True)
 
 
 def _saved_label(image: str) -> dict[str, Any] | None:
@@ -240,6 +271,12 @@ def _mask(mask: str) -> Mask:
     if kept is None:
         raise NotFoundError("this mask is not kept any more, expected one of the last few: segment again")
     return kept
+
+
+def _agreement(mask: Mask) -> NDArray[np.uint8]:
+    if mask.agreement is None:
+        raise NotFoundError("this mask has no map of agreement, expected one that was made with `confidence`")
+    return mask.agreement
 
 
 def _name() -> str:

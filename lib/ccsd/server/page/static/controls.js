@@ -98,30 +98,61 @@ function showNumbers({ window }) {
 }
 
 function result(state) {
-  const mask = state.work.masks.find((m) => m.mask === state.first);
-  const ccsd = mask?.ccsd;
+  const ccsd = state.work.masks.find((m) => m.mask === state.first)?.ccsd;
   const volumes = ccsd ?? (state.first === "label" ? state.view.label : null);
   if (!volumes) return [];
-  const parts = state.model.labels.map((label) => {
-    const swatch = el("span", { class: "swatch", "aria-hidden": "true" });
-    swatch.style.background = label.colour;
-    return el("tr", {}, el("th", { scope: "row" }, swatch, label.name), el("td", {}, number(volumes.parts_ml[label.name], 1)));
-  });
-  const regions = Object.keys(state.model.regions).map((g) =>
-    el("tr", {}, el("th", { scope: "row", title: state.model.regions[g].join(" + ") }, g),
-      el("td", {}, number(volumes.volumes_ml[g], 1)),
-      ccsd ? el("td", {}, number(ccsd.expected_dice?.[g], 2)) : null));
-  const head = el("tr", {}, el("th"), el("th", { scope: "col" }, "mL"), ccsd ? el("th", { scope: "col" }, "expected Dice") : null);
   return [
     (volumes.warnings ?? []).map((w) => el("p", { class: "note" }, `⚠ ${w}`)),
-    el("table", { class: "volumes" }, el("tbody", {}, parts)),
-    el("table", { class: "volumes" }, el("thead", {}, head), el("tbody", {}, regions)),
+    parts(state.model, volumes),
+    regionTable(state.model, volumes, ccsd),
+    sureness(state.model, ccsd?.confidence),
     ccsd ? el("p", { class: "quiet" }, `from ${Object.keys(ccsd.modalities.used).join(", ")} on the grid of ${ccsd.image}, by `,
       el("code", {}, ccsd.model)) : el("p", { class: "quiet" }, `the label saved with the tag final${origin(volumes)}${only(volumes)}`),
   ].flat();
 }
 
 const origin = ({ corrected_from: from }) => (from ? `, corrected from ${from}` : "");
+
+function parts({ labels }, volumes) {
+  const row = (label) => {
+    const swatch = el("span", { class: "swatch", "aria-hidden": "true" });
+    swatch.style.background = label.colour;
+    return el("tr", {}, el("th", { scope: "row" }, swatch, label.name), el("td", {}, number(volumes.parts_ml[label.name], 1)));
+  };
+  return el("table", { class: "volumes" }, el("tbody", {}, labels.map(row)));
+}
+
+// Volume, its range over the masks from one modality less, how far they agree, and the Dice to expect.
+function regionTable({ regions }, volumes, ccsd) {
+  const told = ccsd?.confidence?.regions ?? {};
+  const sure = Object.values(told).some((one) => one.range_ml);
+  const range = (one) => (one?.range_ml ? one.range_ml.map((ml) => number(ml, 1)).join("–") : "–");
+  const rows = Object.keys(regions).map((g) =>
+    el("tr", {}, el("th", { scope: "row", title: regions[g].join(" + ") }, g), el("td", {}, number(volumes.volumes_ml[g], 1)),
+      sure ? [el("td", {}, range(told[g])), el("td", {}, number(told[g]?.agreement, 2))] : [],
+      ccsd ? el("td", {}, number(ccsd.expected_dice?.[g], 2)) : null));
+  const heads = ["", "mL", ...(sure ? ["range", "agreement"] : []), ...(ccsd ? ["Dice to expect"] : [])];
+  return el("table", { class: "volumes", id: "regions" },
+    el("thead", {}, el("tr", {}, heads.map((h) => el("th", { scope: "col" }, h)))), el("tbody", {}, rows));
+}
+
+// What each modality changes, and what one that is missing would tell.
+function sureness({ regions }, confidence) {
+  if (!confidence) return [];
+  if (confidence.reason) return el("p", { class: "quiet" }, confidence.reason);
+  const told = confidence.regions;
+  const names = Object.keys(Object.values(told)[0]?.without ?? {});
+  const row = (m) => el("tr", {}, el("th", { scope: "row" }, m),
+    Object.keys(regions).map((g) => el("td", {}, number(told[g].without[m]?.changed, 2))));
+  return [
+    Object.values(confidence.missing).map((one) => el("p", {}, one.says)),
+    el("details", {}, el("summary", {}, "What each modality changes"),
+      el("p", { class: "quiet" }, "1 - Dice of the mask without it with the mask; 0: nothing"),
+      el("table", { class: "volumes" },
+        el("thead", {}, el("tr", {}, ["without", ...Object.keys(regions)].map((h) => el("th", { scope: "col" }, h)))),
+        el("tbody", {}, names.map(row)))),
+  ];
+}
 
 const only = ({ regions }) => (regions ? `; only ${regions.join(" and ")} was drawn, the rest is not known` : "");
 

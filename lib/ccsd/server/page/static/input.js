@@ -11,7 +11,7 @@ export const HELP = [
   ["Middle button drag, or Ctrl + drag", "moves the picture (Alt + arrow keys)"],
   ["Ctrl + wheel, pinch", "zoom (keys + and -)"],
   ["Double click, key 0", "everything back: zoom, place and window"],
-  ["Keys M, O, X", "mask, outline or fill, crosshair: on and off"],
+  ["Keys M, O, X, ?", "mask, outline, crosshair: on and off; this list"],
   ["Correcting: B, E, V", "brush, eraser, look only; 1 2 3: region; [ ]: size; space: paints at the crosshair"],
   ["Correcting: F, Ctrl + Z, Ctrl + Y, Ctrl + S", "fills a closed outline; undo; redo; saves"],
   ["Touch", "one finger does what is chosen under Drag, two zoom and move"],
@@ -111,9 +111,16 @@ const LETTERS = {
   a: (_, viewer) => viewer.changeWindow(-10 * WINDOW, 0),
   d: (_, viewer) => viewer.changeWindow(10 * WINDOW, 0),
   m: (_, viewer) => viewer.toggleMask(),
-  o: (_, viewer) => viewer.set({ style: viewer.state.style === "fill" ? "outline" : "fill" }),
+  o: (_, viewer) => viewer.drawAs(viewer.state.style === "outline" ? "fill" : "outline"),
+  "?": openHelp,
   x: (_, viewer) => viewer.set({ crosshair: !viewer.state.crosshair }),
 };
+
+function openHelp() {
+  const help = document.querySelector("#help details");
+  help.open = true;
+  help.firstChild.focus();
+}
 
 function keys(event, pane, viewer) {
   if (!viewer.state?.view || viewer.emit("key", { event, pane, plane: pane.plane })) return;

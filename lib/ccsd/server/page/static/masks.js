@@ -6,20 +6,37 @@ import { choice } from "./controls.js";
 import { picture } from "./stage.js";
 
 const STYLES = [["fill", "fill"], ["outline", "outline"]];
+const AGREEMENT = ["agreement", "agreement"];
 
 export function masks(state, viewer) {
   return [
     pick("mask", "first", state, viewer),
     pick("beside", "second", state, viewer),
-    el("div", { class: "row" }, "drawn as", choice("Drawn as", STYLES, state.style, (style) => viewer.set({ style }))),
+    el("div", { class: "row" }, "drawn as",
+      choice("Drawn as", hasMap(state) ? [...STYLES, AGREEMENT] : STYLES, drawnAs(state), (style) => viewer.drawAs(style))),
     el("label", { class: "row" }, "opacity ", el("input", {
       type: "range", min: 0, max: 1, step: 0.05, value: state.opacity, "data-key": "opacity",
       oninput: (event) => viewer.set({ opacity: Number(event.target.value) }),
     })),
+    drawnAs(state) === "agreement" ? key(state) : null,
     notes(state).map((note) => el("p", { class: "note" }, note)),
     state.dice ? agreement(state) : null,
     downloads(state),
   ].flat();
+}
+
+const made = (state, name) => state.work.masks.find((m) => m.mask === name);
+const hasMap = (state) => [state.first, state.second].some((name) => made(state, name)?.agreement);
+const drawnAs = (state) => (state.style === "agreement" && !hasMap(state) ? "fill" : state.style);
+
+function key({ ramp }) {
+  const shares = [1, 0.75, 0.5, 0.25, 0].map((share) => {
+    const sample = el("span", { class: "swatch", "aria-hidden": "true" });
+    const colour = ramp[Math.round(255 * share)];
+    sample.style.background = colour ? `rgb(${colour.slice(0, 3).join(" ")})` : "transparent";
+    return el("span", {}, sample, `${100 * share} %`);
+  });
+  return el("p", { class: "quiet", id: "ramp" }, "of the masks without one modality say the same: ", shares);
 }
 
 function pick(text, layer, state, viewer) {
@@ -35,7 +52,7 @@ function pick(text, layer, state, viewer) {
 function notes(state) {
   const { details, view, notes: own } = state;
   const label = details.others.find((one) => one.labelled);
-  const elsewhere = [state.first, state.second].map((name) => state.work.masks.find((m) => m.mask === name))
+  const elsewhere = [state.first, state.second].map((name) => made(state, name))
     .find((m) => m && !view.masks[m.mask]);
   return [
     ...own,
@@ -57,7 +74,7 @@ function agreement({ dice, titles, first, second, view, model }) {
 
 function downloads(state) {
   if (!state.view) return null;
-  const mask = state.first === "label" ? state.view.label : state.work.masks.find((m) => m.mask === state.first);
+  const mask = state.first === "label" ? state.view.label : made(state, state.first);
   const name = state.listed.id.replace(/[^\w.-]+/g, "_");
   const file = (format, ending) => attempt(async () => {
     save(await (await ask("data/mask/file", { query: { mask: mask.mask, format } })).blob(), `${name}_${state.kinds.first}${ending}`);
@@ -70,6 +87,7 @@ function downloads(state) {
   return el("div", { class: "choice", role: "group", "aria-label": "Download" },
     mask ? button("Mask (NIfTI)", () => file("nifti", ".nii.gz")) : null,
     mask && state.view.dicom ? button("Mask (DICOM SEG)", () => file("dicom_seg", ".dcm")) : null,
+    mask?.agreement ? button("Agreement (NIfTI)", () => file("agreement", "_agreement.nii.gz")) : null,
     mask && fits(state) ? button("Report (PDF)", report) : null,
     button("Picture (PNG)", () => attempt(async () => save(await picture(), `${name}_${state.modality.replace(/[^\w.-]+/g, "_")}.png`))));
 }

@@ -10,7 +10,7 @@ const LINE = 1.6; // px of an outline
 // `layer`: "first" or "second", which of the two masks is shown; `input` attaches what a hand does.
 export function buildPane(plane, layer, viewer, input) {
   const name = layer === "first" ? plane : `${plane}-second`;
-  const canvas = el("canvas", { id: `canvas-${name}`, tabindex: 0, role: "img", "aria-describedby": "keys" });
+  const canvas = el("canvas", { id: `canvas-${name}`, tabindex: 0, role: "img", "aria-describedby": "pane-help" });
   const letters = Object.fromEntries(["left", "right", "top", "bottom"].map((side) =>
     [side, el("span", { class: `edge ${side}`, "aria-hidden": "true" })]));
   const slider = el("input", {
@@ -64,26 +64,31 @@ function put(brush, { x, y, across, down }, picture, smooth) {
 }
 
 function drawMask(brush, place, pane, state, index) {
+  const { style, opacity, view } = state;
   const values = state.layers[pane.layer];
-  if (!values) return;
-  const what = [values, state.version, index];
-  brush.globalAlpha = state.opacity;
-  if (state.style === "outline" && state.kinds[pane.layer] !== "agreement") {
-    brush.globalAlpha = Math.min(1, 2 * state.opacity); // thin lines
-    const paths = kept(pane, "outline", what, () => outlines(state.view, values, pane.plane, index));
-    brush.lineWidth = LINE * devicePixelRatio;
-    brush.lineCap = "square";
-    for (const [value, path] of paths) {
-      const moved = new Path2D();
-      moved.addPath(path, new DOMMatrix([place.across, 0, 0, place.down, place.x, place.y]));
-      brush.strokeStyle = `rgb(${state.colours[value].slice(0, 3).join(" ")})`;
-      brush.stroke(moved);
-    }
-  } else {
-    const colours = state.kinds[pane.layer] === "agreement" ? state.ramp : state.colours;
-    put(brush, place, kept(pane, "fill", what, () => colourPicture(state.view, values, pane.plane, index, colours)), false);
+  const map = style === "agreement" ? state.maps[pane.layer] : null;
+  const painted = map ?? (style === "outline" ? null : values);
+  brush.globalAlpha = opacity;
+  if (painted) {
+    const colours = map ? state.ramp : state.colours;
+    put(brush, place, kept(pane, "fill", [painted, state.version, index], () => colourPicture(view, painted, pane.plane, index, colours)), false);
   }
+  brush.globalAlpha = Math.min(1, 2 * opacity); // thin lines
+  if (values && (style === "outline" || map)) drawOutlines(brush, place, pane, state, index);
   brush.globalAlpha = 1;
+}
+
+function drawOutlines(brush, place, pane, { view, layers, version, colours }, index) {
+  const values = layers[pane.layer];
+  brush.lineWidth = LINE * devicePixelRatio;
+  brush.lineCap = "square";
+  const paths = kept(pane, "outline", [values, version, index], () => outlines(view, values, pane.plane, index));
+  for (const [value, path] of paths) {
+    const moved = new Path2D();
+    moved.addPath(path, new DOMMatrix([place.across, 0, 0, place.down, place.x, place.y]));
+    brush.strokeStyle = `rgb(${colours[value].slice(0, 3).join(" ")})`;
+    brush.stroke(moved);
+  }
 }
 
 function drawCrosshair(brush, place, pane, { view, cursor }) {

@@ -14,16 +14,18 @@ export function segmenting(state, viewer) {
     el("label", {},
       el("input", { type: "checkbox", name: m, checked: ticked.includes(m), disabled: busy, onchange: () => expect() }), ` ${m}`));
   const chosen = () => present.filter((_, i) => boxes[i].firstChild.checked);
+  const sure = el("input", { type: "checkbox", name: "confidence", checked: work.confidence ?? true, disabled: busy });
   const go = el("button", { class: "main", id: "go" }, "Segment");
   const expect = () => {
     const names = chosen();
     expected.textContent = names.length ? `expected Dice: ${figures(state.model, names)}` : "choose at least one modality";
     go.disabled = busy || !names.length;
   };
-  const form = el("form", { class: "segment" }, el("div", { class: "boxes" }, boxes), go, expected);
+  const form = el("form", { class: "segment" }, el("div", { class: "boxes" }, boxes),
+    el("label", { title: "compares it with the masks from one modality less" }, sure, " how sure the mask is"), go, expected);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    attempt(() => run(state, viewer, chosen()));
+    attempt(() => run(state, viewer, chosen(), sure.checked));
   });
   expect();
   return present.length ? form : el("p", {}, "No image of this study can be segmented from.");
@@ -35,15 +37,15 @@ function figures(model, names) {
   return row ? Object.keys(model.regions).map((g) => `${g} ${number(row[g], 2)}`).join(", ") : "not known";
 }
 
-async function run(state, viewer, modalities) {
+async function run(state, viewer, modalities, confidence) {
   const { work, listed } = state;
-  Object.assign(work, { asked: new AbortController(), chosen: modalities, doing: null });
+  Object.assign(work, { asked: new AbortController(), chosen: modalities, confidence, doing: null });
   viewer.working(state);
   say("");
   const ticket = [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(16)).join("");
   const watching = setInterval(() => watch(state, viewer, ticket), SOON);
   try {
-    const wanted = { image: state.view.image, modalities, ticket };
+    const wanted = { image: state.view.image, modalities, confidence, ticket };
     const made = await post("data/segment", wanted, { signal: work.asked.signal });
     await viewer.made(state, { ...made, title: `${Object.keys(made.ccsd.modalities.used).join(" + ")} · ${made.ccsd.model}` });
   } catch (error) {

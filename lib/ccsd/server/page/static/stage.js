@@ -17,6 +17,7 @@ export function buildStage(viewer) {
   panes = [];
   fill(byId("viewer"),
     el("div", { class: "stage" },
+      el("p", { id: "pane-help", class: "unseen" }, "Arrow keys: another slice. Question mark: all keys."),
       el("div", { id: "panes", class: "panes" }),
       el("div", { class: "strip" },
         el("p", { id: "where" }),

@@ -7,7 +7,8 @@
 //                                before a study is open; `view` is null until its first image is there
 //     .view                      the image: {image (id), shape, spacing, affine (voxel -> RAS+ mm), coding, label, ...}
 //     .layers.first              Uint8Array of the mask on view, x fastest, as volume.js says, or null
-//     .work.masks                the masks made of this study, the newest last: {mask (name on the server), title, ccsd, extent}
+//     .work.masks                the masks made of this study, the newest last: {mask (name on the server), title, ccsd,
+//                                extent, agreement (whether it has a map)}
 //   viewer.panes()               the panes on view: {plane, layer, canvas, toVoxel(x, y), toPicture(x, y), element}
 //   viewer.on("pointer", f)      f({type: "down" | "move" | "up", plane, pane, voxel, exact, event}); voxel is [x, y, z]
 //                                whole, exact with fractions; true from "down" takes the drag: the viewer leaves it alone
@@ -35,7 +36,16 @@ const works = new Map(); // study -> what was asked for it: {masks, modality, ch
 const volumes = new Map(); // image -> promise of its voxels, the oldest first
 const listeners = new Map();
 let opening = 0; // the study that was clicked last is shown, whichever answers first
+let choosing = 0; // and of its images
 let drawing = 0;
+
+// 0 to 255 of a map of agreement: clear where all agree, the darker the fewer; seen by the colour-blind too.
+const RAMP = Array.from({ length: 256 }, (_, i) => {
+  const stops = [[90, 0, 70], [170, 20, 60], [213, 94, 0], [240, 170, 40], [250, 235, 130]];
+  const at = (i / 255) * (stops.length - 1);
+  const [below, share] = [Math.min(stops.length - 2, Math.floor(at)), at - Math.min(stops.length - 2, Math.floor(at))];
+  return i === 255 ? undefined : [...stops[below].map((v, c) => v + share * (stops[below + 1][c] - v)), 255];
+});
 
 const freshViews = () => Object.fromEntries(Object.keys(PLANES).map((plane) => [plane, { zoom: 1, x: 0, y: 0 }]));
 
@@ -96,6 +106,11 @@ export const viewer = {
     refresh();
   },
   reset: () => viewer.set({ views: freshViews(), window: [...viewer.state.view.window] }),
+  // "fill", "outline" or "agreement"
+  drawAs(style) {
+    viewer.state.style = style;
+    attempt(() => showMasks(viewer.state));
+  },
   toggleMask() {
     const { first, before } = viewer.state;
     attempt(() => viewer.choose("first", first === NONE ? before : NONE));
@@ -163,9 +178,9 @@ export async function openStudy(listed) {
   viewer.state = {
     listed, details, model, present, work,
     modality: null, name: "", view: null, image: null, cursor: null, window: null, layout: "three", views: freshViews(),
-    first: NONE, second: NONE, before: NONE, hidden: false, layers: {}, kinds: {}, titles: {}, draft: null, version: 0,
+    first: NONE, second: NONE, before: NONE, hidden: false, loaded: {}, layers: {}, maps: {}, kinds: {}, titles: {}, draft: null, version: 0,
     style: "fill", opacity: 0.5, crosshair: true, tool: "crosshair", notes: [], dice: null,
-    colours: coloursOf(model.labels),
+    colours: coloursOf(model.labels), ramp: RAMP,
   };
   buildStage(viewer);
   const first = work.modality ?? (present.includes("flair") ? "flair" : present[0] ?? details.others[0]?.image);
@@ -176,17 +191,18 @@ export async function openStudy(listed) {
 // `modality`, or the id of an image that is not used.
 async function openImage(modality) {
   const own = viewer.state;
+  const turn = ++choosing;
   const query = { image: own.listed.image, modality };
   const view = await json("data/view", { query: { ...query, masks: own.work.masks.map((m) => m.mask).join(",") } });
   const values = await voxels(query, view);
-  if (own !== viewer.state) return;
+  if (own !== viewer.state || turn !== choosing) return;
   const before = own.view;
   const lost = own.work.masks.filter((m) => !(m.mask in view.masks));
   own.work.masks = own.work.masks.filter((m) => m.mask in view.masks);
   const another = own.modality !== modality;
   const cursor = before ? samePlace(before, own.cursor, view) : view.shape.map((n) => Math.floor(n / 2));
   Object.assign(own, {
-    modality, view, cursor, name: view.name, image: { values, view }, cached: new Map(), draft: another ? null : own.draft, version: own.version + 1,
+    modality, view, cursor, name: view.name, image: { values, view }, cached: new Map(), loaded: {}, layers: {}, maps: {}, draft: another ? null : own.draft, version: own.version + 1,
     window: another || !own.window ? [...view.window] : own.window,
     notes: lost.length ? ["A mask is not kept any more: segment again to see it."] : [],
   });
@@ -213,25 +229,30 @@ export const maskOf = ({ work, view }, name) =>
   name === "label" ? view?.label : work.masks.find((m) => m.mask === name) ?? null;
 
 async function showMasks(own) {
-  const wanted = ["first", "second"].map((layer) => [layer, own[layer]]);
-  const found = await Promise.all(wanted.map(([, choice]) => valuesOf(own, choice)));
-  const pair = [maskOf(own, own.first)?.mask, maskOf(own, own.second)?.mask];
-  const dice = pair.every(Boolean) ? await diceOf(...pair) : null;
-  if (own !== viewer.state || wanted.some(([layer, choice]) => own[layer] !== choice)) return;
-  own.layers = { first: found[0], second: found[1] };
-  own.dice = dice;
+  const wanted = ["first", "second"].map((layer) => own[layer]);
+  const masks = wanted.map((choice) => maskOf(own, choice));
+  const style = own.style;
+  const [first, second, ...maps] = await Promise.all([
+    ...masks.map((mask) => mask && valuesOf(own, mask.mask, "mask")),
+    ...masks.map((mask) => mask?.agreement && style === "agreement" ? valuesOf(own, mask.mask, "agreement") : null),
+  ]);
+  const dice = masks.every(Boolean) ? await once(own, `dice ${wanted}`, () => diceOf(...masks.map((m) => m.mask))) : null;
+  if (own !== viewer.state || style !== own.style || wanted.join() !== [own.first, own.second].join()) return;
+  Object.assign(own, { loaded: { first, second }, maps: { first: maps[0], second: maps[1] }, dice });
   name(own);
   refresh();
   viewer.emit("change", own);
 }
 
-function valuesOf(own, choice) {
-  const mask = maskOf(own, choice)?.mask;
-  if (!mask) return null;
-  if (!own.cached.has(mask)) {
-    own.cached.set(mask, fetchMask({ mask, image: own.listed.image, modality: own.modality }));
-  }
-  return own.cached.get(mask);
+const valuesOf = (own, mask, part) =>
+  once(own, `${part} ${mask}`, () => fetchMask({ mask, part, image: own.listed.image, modality: own.modality }));
+
+// As long as the image is on view.
+function once({ cached }, key, make) {
+  if (!cached.has(key)) cached.set(key, make());
+  const found = cached.get(key);
+  Promise.resolve(found).catch(() => cached.delete(key));
+  return found;
 }
 
 const diceOf = async (first, second) => {
@@ -249,7 +270,8 @@ function name(own) {
     own.kinds[layer] = own[layer] === "label" ? "label" : mask ? "made" : NONE;
     own.titles[layer] = own[layer] === "label" ? "saved label" : mask?.title ?? "no mask";
   }
-  if (own.draft) Object.assign(own, { layers: { ...own.layers, first: own.draft }, kinds: { ...own.kinds, first: "draft" } });
+  own.layers = own.draft ? { ...own.loaded, first: own.draft } : own.loaded;
+  if (own.draft) own.kinds.first = "draft";
 }
 
 function goToMask(own, layer) {
