@@ -7,7 +7,7 @@ import pytest
 
 from ccsd.imaging.grid import Grid
 from ccsd.server.page import slices
-from ccsd.server.page.slices import Layer, coding, extent, geometry, moved, packed_image, packed_mask
+from ccsd.server.page.slices import Layer, box, coding, extent, geometry, moved, packed_image, packed_mask
 
 # a voxel that is far to the patient's right, front and top, in a head of 40 x 50 x 60 mm
 RIGHT_FRONT_TOP = np.array([12.0, 12.0, 20.0])
@@ -123,6 +123,10 @@ def test_a_mask_starts_where_most_of_it_is() -> None:
     assert (found["start"][2], found["first"], found["last"]) == (5, [3, 2, 4], [5, 5, 5])
     assert mask_sent(layer)[5 - 2 + 2, 2, 5] == 2
     assert extent(Layer(np.zeros((8, 8, 8), np.uint8), layer.grid)) is None
+
+
+def test_the_box_around_nothing_is_around_everything() -> None:
+    assert box(np.zeros((2, 3, 4), bool)) == {"first": [0, 0, 0], "last": [1, 2, 3]}
 
 
 def test_a_mask_is_shown_on_another_series_at_the_same_place_and_is_empty_beyond_it() -> None:

@@ -62,19 +62,21 @@ def geometry(layer: Layer) -> dict[str, Any]:
     }
 
 
-def extent(mask: Layer) -> dict[str, Any] | None:
-    """Along the axes of `geometry`: `start`, the voxel whose slices show most of the mask, and `first` and `last`, the
-    corners of the box around it. None: it is empty."""
+def extent(mask: Layer) -> dict[str, list[int]] | None:
+    """Along the axes of `geometry`: `start`, the voxel whose slices show most of the mask, and the corners of the box
+    around it. None: it is empty."""
     marked = mask.turned > 0
     if not marked.any():
         return None
     counts = [marked.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3)]
-    filled = [np.flatnonzero(count)[[0, -1]].tolist() for count in counts]
-    return {
-        "start": [int(count.argmax()) for count in counts],
-        "first": [first for first, _ in filled],
-        "last": [last for _, last in filled],
-    }
+    return {"start": [int(count.argmax()) for count in counts], **box(marked)}
+
+
+def box(marked: NDArray[np.bool_]) -> dict[str, list[int]]:
+    """`first` and `last`, the corners of the box around what is marked; around everything, if nothing is."""
+    lines = [marked.any(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3)]
+    filled = [np.flatnonzero(line)[[0, -1]] if line.any() else (0, line.size - 1) for line in lines]
+    return {"first": [int(first) for first, _ in filled], "last": [int(last) for _, last in filled]}
 
 
 @dataclass(frozen=True)

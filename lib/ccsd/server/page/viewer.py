@@ -87,7 +87,7 @@ def open_image(image: str, modality: str, masks: str = "") -> Any:
     source = _source(image, modality)
     layer = _layer(source)
     images.put((image, modality), layer)
-    own = store.image_id(source)
+    own, window = store.image_id(source), layer.window()
     return {
         "image": own,
         "name": source.name,
@@ -95,7 +95,8 @@ def open_image(image: str, modality: str, masks: str = "") -> Any:
         "grid": layer.grid.describe(),
         **slices.geometry(layer),
         "coding": asdict(slices.coding(layer)),
-        "window": layer.window(),
+        "window": window,
+        "content": slices.box(layer.turned > window[0]),
         "label": _saved_label(own) if own else None,
         "masks": {name: kept.grid.matches(layer.grid) for name in masks.split(",") if (kept := _kept(name))},
     }

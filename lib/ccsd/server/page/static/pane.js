@@ -2,10 +2,11 @@
 
 import { el } from "./dom.js";
 import { colourPicture, greyPicture, outlines } from "./picture.js";
-import { PLANES, sizeOf, toPicture, toVoxel } from "./volume.js";
+import { contentOf, PLANES, sizeOf, toPicture, toVoxel } from "./volume.js";
 
 const GAP = 7; // px around the crosshair's middle
 const LINE = 1.6; // px of an outline
+const MARGIN = 0.94; // share of a pane that the head takes at first; the letters have the rest
 
 // `layer`: "first" or "second", which of the two masks is shown; `input` attaches what a hand does.
 export function buildPane(plane, layer, viewer, input) {
@@ -51,11 +52,12 @@ function placePicture({ plane, canvas }, { view, views }) {
   const [wide, high] = [frame.clientWidth, frame.clientHeight].map((edge) => Math.max(1, Math.round(edge * devicePixelRatio)));
   if (canvas.width !== wide) canvas.width = wide;
   if (canvas.height !== high) canvas.height = high;
-  const { width, height, mm } = sizeOf(view, plane);
+  const { mm } = sizeOf(view, plane);
+  const { column, row, width, height } = contentOf(view, plane);
   const { zoom, x, y } = views[plane];
-  const scale = zoom * Math.min(wide / (width * mm[0]), high / (height * mm[1]));
+  const scale = zoom * Math.min(wide / (width * mm[0]), high / (height * mm[1])) * MARGIN;
   const [across, down] = [scale * mm[0], scale * mm[1]];
-  return { across, down, x: wide / 2 - across * (width / 2 + x), y: high / 2 - down * (height / 2 + y) };
+  return { across, down, x: wide / 2 - across * (column + x), y: high / 2 - down * (row + y) };
 }
 
 function put(brush, { x, y, across, down }, picture, smooth) {

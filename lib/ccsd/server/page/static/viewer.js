@@ -27,7 +27,7 @@ import { json } from "./api.js";
 import { showControls } from "./controls.js";
 import { attempt, say } from "./dom.js";
 import { buildStage, drawStage, panesOf } from "./stage.js";
-import { fetchMask, fetchVolume, inside, PLANES, samePlace, toPicture } from "./volume.js";
+import { contentOf, fetchMask, fetchVolume, inside, PLANES, samePlace, toPicture } from "./volume.js";
 
 const KEPT = 4; // images in memory
 const NONE = "none";
@@ -91,10 +91,10 @@ export const viewer = {
     const own = views[pane.plane];
     const zoom = Math.min(40, Math.max(0.5, own.zoom * factor));
     const [column, row] = at ? pane.toPicture(...at) : toPicture(view, pane.plane, cursor);
-    const { across, down } = PLANES[pane.plane];
+    const middle = contentOf(view, pane.plane);
     const change = 1 - own.zoom / zoom;
-    own.x += (column - view.shape[across] / 2 - own.x) * change;
-    own.y += (row - view.shape[down] / 2 - own.y) * change;
+    own.x += (column - middle.column - own.x) * change;
+    own.y += (row - middle.row - own.y) * change;
     own.zoom = zoom;
     refresh();
   },

@@ -36,6 +36,14 @@ export const sizeOf = ({ shape, spacing }, plane) => {
   return { width: shape[across], height: shape[down], mm: [spacing[across], spacing[down]] };
 };
 
+// What of a picture is looked at first, the air around the head left out: its middle and its size in voxels.
+export function contentOf({ shape, content: { first, last } }, plane) {
+  const { across, down } = PLANES[plane];
+  const along = (axis) => [shape[axis] - (first[axis] + last[axis] + 1) / 2, last[axis] - first[axis] + 1];
+  const [[column, width], [row, height]] = [along(across), along(down)];
+  return { column, row, width, height };
+}
+
 // (column, row) of a picture, counted from its upper left corner in voxels -> index [x, y, z] with fractions; the
 // middle of a voxel has whole numbers.
 export function toVoxel({ shape }, plane, index, [column, row]) {
