@@ -236,12 +236,15 @@ async function showMasks(own) {
     ...masks.map((mask) => mask && valuesOf(own, mask.mask, "mask")),
     ...masks.map((mask) => mask?.agreement && style === "agreement" ? valuesOf(own, mask.mask, "agreement") : null),
   ]);
-  const dice = masks.every(Boolean) ? await once(own, `dice ${wanted}`, () => diceOf(...masks.map((m) => m.mask))) : null;
-  if (own !== viewer.state || style !== own.style || wanted.join() !== [own.first, own.second].join()) return;
-  Object.assign(own, { loaded: { first, second }, maps: { first: maps[0], second: maps[1] }, dice });
+  const stale = () => own !== viewer.state || style !== own.style || wanted.join() !== [own.first, own.second].join();
+  if (stale()) return;
+  Object.assign(own, { loaded: { first, second }, maps: { first: maps[0], second: maps[1] }, dice: null });
   name(own);
   refresh();
   viewer.emit("change", own);
+  if (!masks.every(Boolean)) return;
+  const dice = await once(own, `dice ${wanted}`, () => diceOf(...masks.map((m) => m.mask)));
+  if (!stale()) viewer.set({ dice });
 }
 
 const valuesOf = (own, mask, part) =>
