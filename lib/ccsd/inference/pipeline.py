@@ -29,11 +29,11 @@ from ccsd.method import subsets
 from ccsd.method.task import BRATS, Task
 from ccsd.models.checkpoint import Checkpoint
 from ccsd.models.served import ServedModel, model_of
-from ccsd.preprocessing.common_space import CommonSpace, Mode, is_prepared, to_common_space
+from ccsd.preprocessing import quality
+from ccsd.preprocessing.common_space import CommonSpace, Mode, to_common_space
 from ccsd.preprocessing.common_space_cache import cached_common_space
 from ccsd.preprocessing.prepare import NetworkInput, prepare
 from ccsd.studies.archives import unpacked
-from ccsd.studies.enhancement import is_after
 from ccsd.studies.study import Study, from_images, image_of, read_with_target, study_of
 
 __all__ = [
@@ -180,9 +180,9 @@ def common_input(
         raise InputError(f"study {study.id} has no modality that can be used: {reasons}")
     prepared = prepare(of_task, task.modalities, spacing=task.spacing)
     notes = [note for image in images.values() for note in image.notes]
-    stripped = mode != "off" or is_prepared(images)  # vessels of the scalp are no sign of contrast agent
-    exchanged = _exchanged(of_task) if stripped else []
-    return prepared, replace(common, warnings=[*notes, *common.warnings, *exchanged])
+    doubts = _quality(images, of_task, common, mode) if quality.BRAIN_SERIES & set(task.modalities) else []
+    warnings = [*notes, *common.warnings, *doubts]
+    return prepared, replace(common, warnings=warnings)
 
 
 def region_probabilities(
@@ -218,12 +218,9 @@ def mask_on_grid(
     return label.numpy(), removed
 
 
-def _exchanged(volumes: Mapping[str, Volume]) -> list[str]:
-    """A sentence where what is called T1 enhances and what is called T1ce does not."""
-    plain, enhanced = (volumes.get(m) for m in ("t1", "t1ce"))
-    if plain is None or enhanced is None or not plain.grid.matches(enhanced.grid):
-        return []
-    steps = tuple(slice(None, None, max(1, round(2 / mm))) for mm in plain.grid.spacing)
-    if is_after(enhanced.data[steps], plain.data[steps]) is not False:
-        return []
-    return ["t1 and t1ce look exchanged: what is called t1 shows contrast agent, what is called t1ce does not"]
+def _quality(images: Mapping[str, Volume], volumes: Mapping[str, Volume], common: CommonSpace, mode: Mode) -> list[str]:
+    """Sentences on the images that are segmented from: as scanned, and in common space."""
+    if mode == "off" and (skulls := quality.skull_left(volumes)):
+        return skulls  # the rest is told of brains without skull
+    scans = {m: images[m] for m in volumes} if common.route == "raw" else {}
+    return [*quality.of_scans(scans), *quality.of_brain(volumes, common.grids, common.transforms)]

@@ -21,6 +21,7 @@ from ccsd.inference.predict import WindowConfig
 from ccsd.method.task import Task
 from ccsd.models.card import UNTRAINED
 from ccsd.models.checkpoint import Checkpoint
+from ccsd.preprocessing import quality
 from ccsd.preprocessing.common_space import CommonSpace, Mode
 from ccsd.studies.study import Study
 
@@ -104,7 +105,12 @@ class Segmentation:
         untrained = [UNTRAINED_WARNING] if self.checkpoint.version == UNTRAINED else []
         notes = answer.notes(self.study, self.used)
         unsure = self.confidence.warnings if self.confidence else []
-        return [*untrained, *notes, *self.task.warnings(self.missing), *self.common.warnings, *unsure]
+        of_images = [*self.common.warnings, *self._at_edge()]
+        return [*untrained, *notes, *self.task.warnings(self.missing), *of_images, *unsure]
+
+    def _at_edge(self) -> list[str]:
+        name = self.common.target
+        return quality.cut_tumour(self.label, name, self.common.volumes[name], self.grid, self.common.transforms[name])
 
     def answer(self) -> dict[str, Any]:
         """All that is known of the mask, as plain values: the part `ccsd` of the server's answer."""

@@ -25,9 +25,9 @@ from torch import Tensor
 from ccsd.common.clock import Clock
 from ccsd.common.errors import GridMismatchError, InputError, UnalignedError
 from ccsd.imaging.volumes import Grid, Volume
-from ccsd.preprocessing import coverage
+from ccsd.preprocessing import coverage, quality
 from ccsd.preprocessing.background import INSIDE, with_zero_background
-from ccsd.preprocessing.brain import BRAIN_ML, extract_brain, is_stripped, millilitres
+from ccsd.preprocessing.brain import extract_brain, is_stripped
 from ccsd.preprocessing.register import Matrix, register_rigid, resample
 from ccsd.preprocessing.template import template
 
@@ -40,7 +40,6 @@ THIN = 2.0  # mm; a series of thinner slices is a better reference than one of t
 ORTHOGONAL = 1e-3  # largest cosine between two axes of a grid
 MARGIN = 4  # mm around the brain
 SAME_OUTLINE = 0.98  # Dice of the voxels that are not zero
-MIN_INFORMATION = 0.5  # nats that two aligned heads share; 10 mm apart they share less
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def aligned(volumes: Mapping[str, Volume], target: str) -> CommonSpace:
     reference = reference_of(volumes)
     with _step("brain extraction", reference):
         brain = extract_brain(volumes[reference])
-    notes = _brain_warnings(brain, volumes[reference], reference)
+    notes = quality.slab(reference, volumes[reference].grid)
     clock.step("brain")
     placed = {m: v for m, v in volumes.items() if m == reference or min(v.grid.shape) >= coverage.MIN_SLICES}
     to_series, more = _place_on(reference, placed)
@@ -252,24 +251,7 @@ def untouched(volumes: Mapping[str, Volume], target: str, *, judged: bool) -> Co
     grids = {m: grid for m in volumes}
     ordered = {target: volumes[target], **volumes}  # the target's grid stands for all
     matrices = {m: np.eye(4) for m in volumes}
-    return CommonSpace(ordered, brain, matrices, grids, target, {}, _slab_warnings(grid, target), left_out)
-
-
-def _slab_warnings(grid: Grid, name: str) -> list[str]:
-    if min(grid.shape) >= coverage.MIN_SLICES:
-        return []
-    return [f"{name} has {min(grid.shape)} slices, the network was trained on whole brains: check the mask"]
-
-
-def _brain_warnings(brain: NDArray[np.bool_], volume: Volume, name: str) -> list[str]:
-    size = millilitres(brain, volume.grid.affine)
-    if coverage.is_slab(volume.grid):
-        side = coverage.shortest_side(volume.grid)
-        return [f"{name} covers {side:.0f} mm of the head, the network was trained on whole brains: check the mask"]
-    if BRAIN_ML[0] <= size <= BRAIN_ML[1]:
-        return []
-    low, high = BRAIN_ML
-    return [f"the brain found on {name} measures {size:.0f} mL, expected {low:.0f} to {high:.0f}: check the mask"]
+    return CommonSpace(ordered, brain, matrices, grids, target, {}, quality.few_slices(target, grid), left_out)
 
 
 def _place_on(reference: str, volumes: Mapping[str, Volume]) -> tuple[dict[str, Matrix], dict[str, str]]:
@@ -289,13 +271,10 @@ def _placed(reference: str, name: str, volumes: Mapping[str, Volume]) -> tuple[M
     try:
         found = register_rigid(fixed, moving)
     except UnalignedError:
-        return np.eye(4), f"{name} could not be registered to {reference}: it lies where the scanner put it"
-    if found.information >= MIN_INFORMATION:
+        return np.eye(4), quality.not_registered(name, reference)
+    if found.information >= quality.MIN_INFORMATION:
         return found.matrix, ""
-    return found.matrix, (
-        f"{name} may not lie on {reference}: registration ended at {found.information:.2f} nats of mutual "
-        f"information, expected {MIN_INFORMATION} or more"
-    )
+    return found.matrix, quality.poorly_registered(name, reference, found.information)
 
 
 def _left_out(
@@ -324,9 +303,9 @@ def _turn_to_template(reference: Volume, brain: NDArray[np.bool_], name: str) ->
     stripped = Volume(np.where(brain, reference.data, 0).astype(np.float32), reference.grid)
     with suppress(UnalignedError):
         found = register_rigid(template(), stripped, fine=False)
-        if found.information >= MIN_INFORMATION:
+        if found.information >= quality.MIN_INFORMATION:
             return found.matrix, []
-    return np.eye(4), [f"{name} could not be turned to the standard brain: the network sees the head as it was scanned"]
+    return np.eye(4), [quality.not_turned(name)]
 
 
 def _grid_around(brain: NDArray[np.bool_], grid: Grid, to_own: Matrix) -> Grid:

@@ -39,7 +39,9 @@ def is_after(other: Image, one: Image) -> bool | None:
     tissue = _lit(one) & _lit(other)
     if tissue.sum() < FEWEST:
         return None
-    gained, lost = _enhancing(other, one, tissue), _enhancing(one, other, tissue)
+    count = ndimage.gaussian_filter(tissue.astype(np.float32), SLOW)[tissue]
+    flat, flat_other = (image[tissue] / _slow(image, tissue, count) for image in (one, other))
+    gained, lost = _enhancing(other, flat_other, flat, tissue), _enhancing(one, flat, flat_other, tissue)
     if max(gained, lost) < SMALLEST or max(gained, lost) < TIMES * min(gained, lost):
         return None
     return gained > lost
@@ -51,20 +53,20 @@ def _lit(image: Image) -> NDArray[np.bool_]:
     return image > LIT * np.percentile(inside, 90) if inside.size else np.zeros(image.shape, bool)
 
 
-def _enhancing(image: Image, plain: Image, tissue: NDArray[np.bool_]) -> float:
-    """The share of tissue that is far brighter in `image` than its brightness in `plain` explains."""
+def _enhancing(image: Image, flat: Image, plain: Image, tissue: NDArray[np.bool_]) -> float:
+    """The share of tissue that is far brighter in `image` than its brightness in the other explains; `flat`, `plain`:
+    the tissue of both without what changes slowly."""
     excess = np.zeros(image.shape, np.float32)
-    excess[tissue] = _excess(image[tissue] / _slow(image, tissue), plain[tissue] / _slow(plain, tissue))
+    excess[tissue] = _excess(flat, plain)
     bright = image > np.percentile(image[tissue], BRIGHT)
     found = (ndimage.uniform_filter(excess, 3) > FAR) & bright & tissue
     return float(found.sum() / tissue.sum())
 
 
-def _slow(image: Image, tissue: NDArray[np.bool_]) -> Image:
-    """The mean of the tissue around each voxel of it."""
+def _slow(image: Image, tissue: NDArray[np.bool_], count: Image) -> Image:
+    """The mean of the tissue around each voxel of it; `count`: how much of it there is."""
     total = ndimage.gaussian_filter(np.where(tissue, image, 0).astype(np.float32), SLOW)
-    count: Image = ndimage.gaussian_filter(tissue.astype(np.float32), SLOW)
-    mean: Image = total[tissue] / count[tissue]
+    mean: Image = total[tissue] / count
     return mean
 
 
