@@ -98,7 +98,7 @@ def _header_of(instance: Mapping[str, Any]) -> Dataset:
         if keyword in full:
             header[keyword] = full[keyword]
     header.file_meta = FileMetaDataset()
-    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
+    header.file_meta.MediaStorageSOPClassUID = full.SOPClassUID
     header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
     header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     header.is_little_endian, header.is_implicit_VR = True, False
