@@ -30,7 +30,8 @@ class Serve:
         self, *options: str, python: tuple[str, ...] = (), **variables: str
     ) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join([str(self.folder), str(REPOSITORY / "lib")])
-        environment = {**os.environ, "PYTHONPATH": path, "HOME": str(self.folder), **variables}
+        own = {name: value for name, value in os.environ.items() if name not in VARIABLES}  # Dask sets some
+        environment = {**own, "PYTHONPATH": path, "HOME": str(self.folder), **variables}
         command = [sys.executable, *python, "-m", "ccsd", "serve", "--app", str(self.folder / "app"), *options]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 

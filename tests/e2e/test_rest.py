@@ -89,7 +89,12 @@ def test_every_route_is_described_with_its_errors(document: dict[str, Any]) -> N
     [
         ("POST", "/infer/ccsd", 400, "no input: expected an image id, a file or a session_id"),
         ("POST", "/infer/ccsd?image=nowhere", 404, "image nowhere does not exist in the datastore"),
-        ("POST", "/infer/ccsd?image=demo_t1&output=picture", 422, "query.output: input should be 'image', 'json'"),
+        (
+            "POST",
+            "/infer/ccsd?image=demo_t1&output=picture",
+            422,
+            "query.output: input should be 'image', 'agreement', 'json'",
+        ),
         ("POST", "/infer/unet?image=demo_t1", 404, "model is 'unet', expected one of this server's: ccsd"),
         ("POST", "/train/unet", 404, "model is 'unet', expected one of this server's: ccsd"),
         ("POST", "/batch/infer/unet", 404, "model is 'unet', expected one of this server's: ccsd"),

@@ -24,7 +24,7 @@ from ccsd.models.checkpoint import Checkpoint
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CODE = (
-    *("__init__.py", "method", "common/__init__.py", "common/errors.py", "common/files.py"),
+    *("__init__.py", "method", "common/__init__.py", "common/errors.py", "common/files.py", "common/process.py"),
     *("inference/__init__.py", "inference/label_map.py"),
     *("models/__init__.py", "models/card.py", "models/checkpoint.py", "models/digest.py"),
     *("export/__init__.py", "export/bundle_data.py", "export/bundle_training.py"),
@@ -95,7 +95,7 @@ def metadata(model: Checkpoint) -> dict[str, Any]:
         "monai_version": installed("monai"),
         "pytorch_version": installed("torch").split("+")[0],
         "numpy_version": installed("numpy"),
-        "required_packages_version": {name: installed(name) for name in ("nibabel", "pytorch-ignite")},
+        "required_packages_version": {name: installed(name) for name in ("nibabel", "psutil", "pytorch-ignite")},
         "optional_packages_version": {},
         "name": f"CCSD {task.name}",
         "task": f"Segmentation of {', '.join(task.regions)} from any of {', '.join(task.modalities)}",
