@@ -325,6 +325,7 @@ def test_a_training_is_started_watched_and_rolled_back(page: Page, server: Serve
     expect(status).to_contain_text(re.compile("New weights are served: mean Dice on 1 study|The old weights stay"))
     expect(page.get_by_role("img", name="mean validation Dice")).to_be_visible()
     assert page.get_by_role("img", name="loss:").count() > 2
+    expect(page.locator("#served")).to_have_text(server.get("/ccsd/data/model").json()["version"])
     keep_picture(page, "page_training")
     shipped = checkpoint.load(WEIGHTS, task=BRATS)
     Versions(served(server)).publish(shipped.network, name="again", card=shipped.card)

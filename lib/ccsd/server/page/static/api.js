@@ -30,6 +30,11 @@ export const post = (path, body, options = {}) =>
     ...options,
   });
 
+// The version that is served, in the head of the page.
+export async function showServed() {
+  byId("served").textContent = (await json("data/model")).version;
+}
+
 async function reach(address, options) {
   try {
     return await fetch(address, options);

@@ -1,6 +1,6 @@
 // Which part of the page is shown; each starts when it is first looked at.
 
-import { json } from "./api.js";
+import { showServed } from "./api.js";
 import { attempt, byId } from "./dom.js";
 import { startEditor } from "./editor.js";
 import { showModel } from "./model.js";
@@ -31,6 +31,4 @@ function show() {
 addEventListener("hashchange", show);
 startEditor();
 show();
-attempt(async () => {
-  byId("served").textContent = (await json("data/model")).version;
-});
+attempt(showServed);

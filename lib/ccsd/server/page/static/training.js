@@ -1,6 +1,6 @@
 // Training: started, stopped and watched; an epoch is the grain of the curves.
 
-import { ask, json, post } from "./api.js";
+import { ask, json, post, showServed } from "./api.js";
 import { lineChart } from "./chart.js";
 import { attempt, byId, el, fill, number, say } from "./dom.js";
 
@@ -9,6 +9,7 @@ const SOON = 2000; // ms
 const LATER = 10000;
 
 let timer = null;
+let wasRunning = false;
 let panels = null;
 
 export async function showTraining() {
@@ -24,6 +25,8 @@ async function poll() {
     const found = await json("data/training");
     running = RUNNING.has(found.task?.status);
     draw(found, running);
+    if (wasRunning && !running) await showServed();
+    wasRunning = running;
   } finally {
     timer = setTimeout(() => attempt(poll), running ? SOON : LATER);
   }
@@ -65,7 +68,7 @@ export async function trainOnce(place) {
   for (;;) {
     const { task, words } = await json("data/training");
     place.textContent = words ?? task?.progress?.says ?? "The training starts.";
-    if (!RUNNING.has(task?.status)) return;
+    if (!RUNNING.has(task?.status)) return showServed();
     await new Promise((done) => setTimeout(done, SOON));
   }
 }
