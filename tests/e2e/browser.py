@@ -28,6 +28,22 @@ def open_chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@contextmanager
+def watched_page(browser: Browser, url: str, *, height: int, failures: bool = True) -> Iterator[Page]:
+    """`url`, which must neither complain nor ask another server; with `failures`, no request may fail."""
+    page = browser.new_page(viewport={"width": 1400, "height": height})
+    complaints: list[str] = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: complaints.append(str(e)))
+    if failures:
+        page.on("requestfailed", lambda r: complaints.append(f"{r.url} {r.failure}"))
+    stay_local(page, url.removesuffix("/").removesuffix("/ccsd"))
+    page.goto(url)
+    yield page
+    page.close()
+    assert complaints == []
+
+
 def stay_local(page: Page, url: str) -> None:
     """Requests to other servers than `url` fail at once, as on a machine without internet."""
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.experiments.benchmarks.server import Server, free_port, running, wait_until
+from tests.e2e.browser import open_chromium
 
 __all__ = ["Server", "free_port", "start_server", "wait_until"]
 
@@ -37,3 +39,9 @@ def server(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     (poor / "poor_t2.nii.gz").rename(poor / "poor-t2w.nii.gz")
     (poor / "poor_flair.nii.gz").rename(poor / "poor-t2f.nii.gz")
     yield from start_server(folder / "studies", folder)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_chromium() as browser:
+        yield browser

@@ -14,7 +14,7 @@ from scipy import ndimage
 from ccsd.demo.phantom import Phantom
 from ccsd.method.task import BRATS
 from ccsd.models.served import SHIPPED
-from tests.e2e.browser import keep_picture, open_chromium, stay_local
+from tests.e2e.browser import keep_picture, stay_local
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.ohif import coloured_share, connect, label_map, open_study, run, show_series
 from tests.e2e.orthanc import Orthanc, start_orthanc
@@ -59,15 +59,9 @@ def server(orthanc: Orthanc, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield from start_server(orthanc.dicomweb, tmp_path_factory.mktemp("ohif_server"), weights=SHIPPED)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with open_chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
-def page(chromium: Browser, server: Server) -> Iterator[Page]:
-    page = chromium.new_page(viewport={"width": 1500, "height": 900})
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1500, "height": 900})
     stay_local(page, server.url)
     yield page
     page.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -23,21 +23,16 @@ from ccsd.models.served import ServedModel
 from ccsd.models.versions import Versions
 from ccsd.pictures.planes import PLANES, to_ras, upright
 from tests.conftest import REPOSITORY
-from tests.e2e.browser import keep_picture, open_chromium, stay_local
+from tests.e2e.browser import keep_picture, watched_page
 from tests.e2e.conftest import Server, start_server, wait_until
 from tests.e2e.test_server import read_mask
+from tests.e2e.viewing import becomes, drag, middle, open_study, pixel, place, window
 
 WEIGHTS = REPOSITORY / "apps" / "ccsd" / "model" / "pretrained_ccsd.pt"
 SHIPPED_VERSION = checkpoint.load(WEIGHTS, task=BRATS).version
 NASTY = "<img src=x onerror=alert(1)>.nii.gz"
 CONFIDENT = '{"confidence": true}'
 PHONE = {"width": 390, "height": 844}
-# what a pane shows in the middle of a voxel of its picture, counted from the upper left corner
-PIXEL = """(canvas, [column, row]) => {
-  const [x, y, across, down] = canvas.dataset.place.split(' ').map(Number);
-  const at = [x + across * (column + 0.5), y + down * (row + 0.5)].map(Math.floor);
-  return [...canvas.getContext('2d').getImageData(...at, 1, 1).data].slice(0, 3);
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -51,30 +46,11 @@ def server(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield from start_server(folder / "studies", folder, weights=WEIGHTS)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     """The page, which must neither complain nor ask another server."""
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
-    complaints: list[str] = []
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda e: complaints.append(str(e)))
-    page.on("requestfailed", lambda r: complaints.append(f"{r.url} {r.failure}"))
-    stay_local(page, server.url)
-    page.goto(f"{server.url}/ccsd")
-    yield page
-    page.close()
-    assert complaints == []
-
-
-def open_study(page: Page, name: str) -> None:
-    page.locator(".study", has_text=name).click()
-    page.wait_for_selector("#canvas-axial[data-drawn]")
+    with watched_page(browser, f"{server.url}/ccsd", height=900) as page:
+        yield page
 
 
 def test_each_study_has_a_chip_a_modality_with_its_reason(page: Page) -> None:
@@ -388,46 +364,6 @@ def test_bad_requests_are_one_sentence_and_4xx(server: Server) -> None:
     policy = server.get("/ccsd/").headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-
-
-def pixel(page: Page, plane: str, at: tuple[int, int]) -> tuple[int, int, int]:
-    """The colour that a pane shows in the middle of a voxel (row, column) of its picture."""
-    found = page.locator(f"#canvas-{plane}").evaluate(PIXEL, [at[1], at[0]])
-    return (found[0], found[1], found[2])
-
-
-def window(page: Page) -> list[float]:
-    """The values that are black and white, as the numbers beside the picture say."""
-    width, level = (float(page.locator(f"#window-{name}").input_value()) for name in ("width", "level"))
-    return [level - width / 2, level + width / 2]
-
-
-def place(page: Page, plane: str) -> list[float]:
-    """Where a pane's picture lies: its corner, and a voxel's width and height, in px."""
-    return [float(v) for v in (page.locator(f"#canvas-{plane}").get_attribute("data-place") or "").split()]
-
-
-def drag(page: Page, button: Literal["left", "middle", "right"], across: float, down: float) -> None:
-    x, y = middle(page)
-    page.mouse.move(x, y)
-    page.mouse.down(button=button)
-    page.mouse.move(x + across, y + down, steps=4)
-    page.mouse.up(button=button)
-
-
-def becomes(page: Page, read: Callable[[], object], expected: object) -> None:
-    """Within ten seconds."""
-    for _ in range(100):
-        if read() == expected:
-            return
-        page.wait_for_timeout(100)
-    assert read() == expected
-
-
-def middle(page: Page) -> tuple[float, float]:
-    box = page.locator("#canvas-axial").bounding_box()
-    assert box is not None
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def served(server: Server) -> ServedModel:

@@ -14,8 +14,9 @@ from playwright.sync_api import Browser, Page, Route, expect
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.imaging.grid import Grid
 from ccsd.imaging.volumes import read_grid, read_values, write_volume
-from tests.e2e.browser import keep_picture, open_chromium, stay_local
+from tests.e2e.browser import keep_picture, stay_local
 from tests.e2e.conftest import Server, start_server
+from tests.e2e.viewing import open_study
 from tests.studies.dicom_files import Made, write_series
 
 
@@ -47,12 +48,6 @@ def server(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield server
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1400, "height": 900})
@@ -60,12 +55,6 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     page.goto(f"{server.url}/ccsd")
     yield page
     page.close()
-
-
-def open_study(page: Page, name: str) -> None:
-    page.locator(".study", has_text=name).click()
-    expect(page.locator("#choose-image h2")).to_have_text(name)
-    page.wait_for_selector("#canvas-axial[data-drawn]")
 
 
 def slice_shown(page: Page) -> int:

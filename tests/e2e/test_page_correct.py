@@ -20,10 +20,10 @@ from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
 from ccsd.pictures.planes import to_ras
 from tests.conftest import SHARED_DATA
-from tests.e2e.browser import keep_picture, open_chromium, stay_local
+from tests.e2e.browser import keep_picture, watched_page
 from tests.e2e.conftest import Server, start_server
-from tests.e2e.test_page import open_study
 from tests.e2e.test_server import read_mask
+from tests.e2e.viewing import open_study
 from tests.pictures.test_report import words
 
 REAL = SHARED_DATA / "sri24" / "TCGA-FG-6692"
@@ -65,23 +65,10 @@ def server(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield from start_server(folder / "studies", folder, weights=weights)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1400, "height": 1100})
-    complaints: list[str] = []
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda e: complaints.append(str(e)))
-    stay_local(page, server.url)
-    page.goto(f"{server.url}/ccsd/")
-    yield page
-    page.close()
-    assert complaints == []
+    with watched_page(browser, f"{server.url}/ccsd/", height=1100, failures=False) as page:
+        yield page
 
 
 def click(page: Page, column: int, row: int) -> None:

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 from pydicom.sr.coding import Code
-from pydicom.uid import generate_uid
 
-from ccsd.imaging.seg_write import MANUFACTURER, SERIAL_NUMBER, SERIES_NUMBER, Author, on_series
+from ccsd.imaging.seg_write import SERIES_NUMBER, Author, new_series, on_series
 
 NO_UNIT = Code("1", "UCUM", "no units")
 
@@ -49,21 +48,12 @@ def make_map(
         source_images=sources,
         pixel_array=planes.astype(np.float32),
         **places,
-        series_instance_uid=generate_uid(),
-        series_number=SERIES_NUMBER + 1,
-        sop_instance_uid=generate_uid(),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name="CCSD",
-        software_versions=author.version,
-        device_serial_number=SERIAL_NUMBER,
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[mapping],
         window_center=0.5,
         window_width=1.0,
         content_label=name.upper(),
-        content_description=author.description[:64],
-        series_description=author.description[:64],
+        **new_series(author, SERIES_NUMBER + 1),
     )
     made.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = Items([_brain()])
     return made

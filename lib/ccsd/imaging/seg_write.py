@@ -78,21 +78,28 @@ def make_seg(
             **places,
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=segments,
-            series_instance_uid=generate_uid(),
-            series_number=SERIES_NUMBER,
-            sop_instance_uid=generate_uid(),
-            instance_number=1,
-            manufacturer=MANUFACTURER,
-            manufacturer_model_name="CCSD",
-            software_versions=author.version,
-            device_serial_number=SERIAL_NUMBER,
             content_label="SEGMENTATION",
-            content_description=author.description[:64],
-            series_description=author.description[:64],
+            **new_series(author, SERIES_NUMBER),
         )
     for segment, meaning in zip(seg.SegmentSequence, meanings(task).values(), strict=True):
         _add_what_highdicom_does_not_take(segment, meaning)
     return seg
+
+
+def new_series(author: Author, number: int) -> dict[str, Any]:
+    """What highdicom asks for of a series with one object that this app makes."""
+    return {
+        "series_instance_uid": generate_uid(),
+        "series_number": number,
+        "sop_instance_uid": generate_uid(),
+        "instance_number": 1,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": "CCSD",
+        "software_versions": author.version,
+        "device_serial_number": SERIAL_NUMBER,
+        "content_description": author.description[:64],
+        "series_description": author.description[:64],
+    }
 
 
 def on_series(

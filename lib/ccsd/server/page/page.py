@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from monailabel.config import settings
-from monailabel.interfaces.utils.app import app_instance
 from monailabel.utils.async_tasks.task import AsyncTask
 
 from ccsd.common.errors import NotFoundError
@@ -19,6 +18,7 @@ from ccsd.server.api.tasks import scores
 from ccsd.server.api.training import with_outcome
 from ccsd.server.page import model, studies
 from ccsd.server.page.outcome import in_words
+from ccsd.server.page.served import datastore, model_config
 
 FILES = {f"{f.parent.name}/{f.name}": f for f in Path(__file__).with_name("static").iterdir()}
 HEADERS = {
@@ -54,32 +54,32 @@ def static(name: str) -> Response:
 def list_studies(search: str = "", page: int = 1, refresh: bool = False) -> Any:
     """One page of the list; `refresh` looks for new studies first."""
     if refresh:
-        _datastore().refresh()
-    return studies.listing(_datastore(), search=search, page=page)
+        datastore().refresh()
+    return studies.listing(datastore(), search=search, page=page)
 
 
 @data.get("/study")
 def show_study(image: str) -> Any:
-    return studies.details(_datastore(), image, _config().task.modalities)
+    return studies.details(datastore(), image, model_config().task.modalities)
 
 
 @data.get("/model")
 def show_model() -> Any:
-    config = _config()
+    config = model_config()
     current = config.model.current()
     return model.served(current.card, config.task)
 
 
 @data.get("/versions")
 def list_versions() -> Any:
-    config = _config()
+    config = model_config()
     return {"versions": model.listed(Versions(config.model).known(), config.task)}
 
 
 @data.get("/versions/compare")
 def compare_versions(first: str, second: str) -> Any:
     """Dice by subset, data and settings of two versions, side by side."""
-    config = _config()
+    config = model_config()
     versions = Versions(config.model)
     return compare(versions.find(first), versions.find(second), config.task)
 
@@ -87,7 +87,7 @@ def compare_versions(first: str, second: str) -> Any:
 @data.post("/versions/{version}", dependencies=[ADMIN])
 def serve_version(version: str, pin: bool = False) -> Any:
     """Roll back, or forward. With `pin` it stays served whatever trainings publish, until it is unpinned."""
-    versions = Versions(_config().model)
+    versions = Versions(model_config().model)
     versions.pin(version) if pin else versions.serve(version)
     return list_versions()
 
@@ -95,7 +95,7 @@ def serve_version(version: str, pin: bool = False) -> Any:
 @data.delete("/versions/pin", dependencies=[ADMIN])
 def unpin_version() -> Any:
     """From now on the newest publication is served again."""
-    Versions(_config().model).unpin()
+    Versions(model_config().model).unpin()
     return list_versions()
 
 
@@ -112,19 +112,7 @@ def show_training() -> Any:
     told = with_outcome(task) if task else {}
     state = {k: told.get(k) for k in ("status", "start_ts", "end_ts", "outcome", "progress")} if task else None
     lines = [str(line) for line in task.get("details", ())] if task else []
-    config = _config()
+    config = model_config()
     stats = config.trainer().stats()
     words = in_words(told["outcome"], stats, Versions(config.model).known()) if told.get("outcome") else None
     return {"task": state, "words": words, "lines": lines, "stats": stats}
-
-
-def _name() -> str:
-    return next(iter(app_instance().models))
-
-
-def _config() -> Any:
-    return app_instance().models[_name()]
-
-
-def _datastore() -> Any:
-    return app_instance().datastore()

@@ -37,6 +37,7 @@ from ccsd.server.datastores.annotation import CORRECTED_FROM, drawn_by
 from ccsd.server.page import slices, studies
 from ccsd.server.page.layer_cache import LayerCache
 from ccsd.server.page.progress import Progress
+from ccsd.server.page.served import datastore, model_config, model_name
 from ccsd.server.page.slices import Layer
 from ccsd.studies.labels import EMPTY, read_label
 from ccsd.studies.study import study_of
@@ -83,7 +84,7 @@ def open_image(image: str, modality: str, masks: str = "") -> Any:
     """An image of a study for the viewer, read anew: where its voxels are and how they are coded, the saved label, and
     which of `masks` (names with commas between them) are kept still, each with whether it lies on the image's grid.
     `modality` may be the id of an image that is not used."""
-    store = _datastore()
+    store = datastore()
     source = _source(image, modality)
     layer = _layer(source)
     images.put((image, modality), layer)
@@ -136,7 +137,7 @@ def make_report(mask: str, image: str, modality: str) -> Response:
     kept, layer = _mask(mask), _image(image, modality)
     if not kept.grid.matches(layer.grid):
         raise InputError(f"the mask lies on {kept.grid.describe()}, the image on {layer.grid.describe()}")
-    task, store = _config().task, _datastore()
+    task, store = model_config().task, datastore()
     told = {**volumes(kept.data, kept.grid, task), **kept.ccsd}
     origin = made_by(kept.ccsd["model"]) if kept.ccsd else drawn_by(store.get_label_info(kept.image, "final"))
     study = store.study(image).id
@@ -151,7 +152,7 @@ def make_report(mask: str, image: str, modality: str) -> Response:
 @data.get("/dice")
 def compare_masks(first: str, second: str) -> Any:
     """Dice by region of two masks on one grid."""
-    task, (one, other) = _config().task, [_mask(name) for name in (first, second)]
+    task, (one, other) = model_config().task, [_mask(name) for name in (first, second)]
     if not one.grid.matches(other.grid):
         raise InputError(f"the masks lie on different grids, {one.grid.describe()} and {other.grid.describe()}")
     found = dice(*(task.to_regions(torch.from_numpy(m.data)[None])[0].bool() for m in (one, other)))
@@ -172,7 +173,7 @@ async def show_progress(ticket: str) -> Any:
 
 def _segment(wanted: SegmentRequest) -> dict[str, Any]:
     request = {
-        "model": _name(),
+        "model": model_name(),
         "image": wanted.image,
         "modalities": wanted.modalities,
         "confidence": wanted.confidence,
@@ -190,7 +191,7 @@ def _made(file: Path, image: str, ccsd: Mapping[str, Any]) -> Mask:
     """The mask of an answer, whose files are removed."""
     beside = agreement_beside(file)
     try:
-        values, grid = read_label(file, known=len(_config().task.labels), aliases={})
+        values, grid = read_label(file, known=len(model_config().task.labels), aliases={})
         if not beside.exists():
             return Mask(values, grid, image, file.read_bytes(), ccsd)
         agreement = np.rint(255 * read_volume(beside).data).astype(np.uint8)
@@ -203,21 +204,21 @@ def _made(file: Path, image: str, ccsd: Mapping[str, Any]) -> Mask:
 def _saved_label(image: str) -> dict[str, Any] | None:
     """The label that is saved for an image, put among the masks, its volumes, the regions drawn (None: all), and what
     was said when it was saved."""
-    path = _datastore().get_label_uri(image, "final")
+    path = datastore().get_label_uri(image, "final")
     if not path:
         return None
-    task = _config().task
+    task = model_config().task
     values, grid = read_label(Path(path), known=len(task.labels), aliases=task.aliases)
     mask, layer = f"final {image}", Mask(values, grid, image, Path(path).read_bytes())
     masks.put(mask, layer)
-    info = _datastore().get_label_info(image, "final")
+    info = datastore().get_label_info(image, "final")
     told = {"corrected_from": info.get(CORRECTED_FROM), "regions": info.get("regions")}
     told |= {"warnings": info.get("warnings") or ([] if values.any() else [EMPTY])}
     return {"mask": mask, "extent": slices.extent(layer), **told, **volumes(values, grid, task)}
 
 
 def _seg(mask: Mask) -> bytes:
-    task, store = _config().task, _datastore()
+    task, store = model_config().task, datastore()
     path = Path(store.study_image(mask.image))
     source = next((s for s in _all_sources(path, task) if s.holds(path)), Source(path))
     if source.series is None:
@@ -251,13 +252,13 @@ def _image(image: str, modality: str) -> Layer:
 
 
 def _layer(source: Source) -> Layer:
-    volume = _datastore().read(source)
+    volume = datastore().read(source)
     return Layer(volume.data, volume.grid)
 
 
 def _source(image: str, modality: str) -> Source:
     """The image of a modality in the study of `image`, or one that is not used, by its id."""
-    store = _datastore()
+    store = datastore()
     study = store.study(image)
     return studies.others(store, study).get(modality) or studies.source_of(study, modality)
 
@@ -278,15 +279,3 @@ def _agreement(mask: Mask) -> NDArray[np.uint8]:
     if mask.agreement is None:
         raise NotFoundError("this mask has no map of agreement, expected one that was made with `confidence`")
     return mask.agreement
-
-
-def _name() -> str:
-    return next(iter(app_instance().models))
-
-
-def _config() -> Any:
-    return app_instance().models[_name()]
-
-
-def _datastore() -> Any:
-    return app_instance().datastore()
