@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ccsd.inference.pipeline import common_input
+from ccsd.inference.pipeline import common_input, doubts
 from ccsd.method.task import BRATS
 from ccsd.studies.study import read_with_target, study_of
 from tests.conftest import SHARED_DATA
@@ -18,10 +18,11 @@ STUDIES = sorted((SHARED_DATA / "brats2018" / "check").glob("*/"))[
 
 
 def warnings_of(folder: Path) -> list[str]:
-    """The warnings of an inference from T1 and T1ce, as a folder of files has them."""
+    """On the images of an inference from T1 and T1ce, as a folder of files has them."""
     study = study_of(next(folder.glob("*_t1.nii.gz"))).restricted(["t1", "t1ce"])
     volumes, asked = read_with_target(study, study.sources["t1"].path)
-    return common_input(study, volumes, asked, BRATS)[1].warnings
+    _, common = common_input(study, volumes, asked, BRATS)
+    return doubts(study, volumes, common, BRATS, "auto")
 
 
 @pytest.mark.skipif(not STUDIES, reason="the real studies of ../shared/data are not on this machine")

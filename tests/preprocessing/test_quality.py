@@ -13,11 +13,13 @@ import pytest
 from ccsd.demo.phantom import Phantom, PhantomConfig, make_phantom, write_phantom
 from ccsd.experiments.synthesis import degrade
 from ccsd.imaging.volumes import Grid, Volume, read_source
-from ccsd.inference.pipeline import common_input
+from ccsd.inference.pipeline import segment
+from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
+from ccsd.models import checkpoint
 from ccsd.preprocessing import quality
 from ccsd.preprocessing.quality_measures import coarse
-from ccsd.studies.study import read_with_target, study_of
+from ccsd.studies.study import study_of
 from tests.conftest import SHARED_DATA
 from tests.preprocessing.conftest import Head, moved_by, thick_grid
 
@@ -136,7 +138,7 @@ def test_the_pipeline_says_it(phantom: Phantom, tmp_path: Path) -> None:
         phantom, volumes={**phantom.volumes, "t2": phantom.volumes["flair"], "flair": phantom.volumes["t2"]}
     )
     write_phantom(worse, tmp_path / "case", "case")
-    study = study_of(tmp_path / "case")
-    images, target = read_with_target(study, study.sources["t1"].path)
-    warnings = common_input(study, images, target, BRATS)[1].warnings
-    assert any("t2 and flair look exchanged" in sentence for sentence in warnings)
+    weights = tmp_path / "tiny.pt"
+    checkpoint.save(weights, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny")
+    found = segment(tmp_path / "case", weights=weights)
+    assert any("t2 and flair look exchanged" in sentence for sentence in found.answer()["warnings"])

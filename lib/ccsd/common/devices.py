@@ -39,8 +39,7 @@ def read_device(value: Any) -> torch.device:
 
 
 def quickest(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies it natively (docs/notebook.md has the measurement), else float32, than which
-    bfloat16 is several times slower there."""
+    """bfloat16 where the device multiplies it natively (docs/notebook.md has the measurement), else float32."""
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:

@@ -41,6 +41,7 @@ __all__ = [
     "Segmentation",
     "Segmenter",
     "common_input",
+    "doubts",
     "find_study",
     "mask_on_grid",
     "region_probabilities",
@@ -93,6 +94,9 @@ class Segmenter:
             images, name = read_with_target(study, target)
             clock.step("read")
             prepared, common = common_input(study, images, name, task, cache=self.cache, mode=options.preprocess)
+            common = replace(
+                common, warnings=[*common.warnings, *doubts(study, images, common, task, options.preprocess)]
+            )
             clock.step("prepare")
         with self._lock:
             checkpoint = self.model.current()
@@ -180,9 +184,7 @@ def common_input(
         raise InputError(f"study {study.id} has no modality that can be used: {reasons}")
     prepared = prepare(of_task, task.modalities, spacing=task.spacing)
     notes = [note for image in images.values() for note in image.notes]
-    doubts = _quality(images, of_task, common, mode) if quality.BRAIN_SERIES & set(task.modalities) else []
-    warnings = [*notes, *common.warnings, *doubts]
-    return prepared, replace(common, warnings=warnings)
+    return prepared, replace(common, warnings=[*notes, *common.warnings])
 
 
 def region_probabilities(
@@ -218,8 +220,13 @@ def mask_on_grid(
     return label.numpy(), removed
 
 
-def _quality(images: Mapping[str, Volume], volumes: Mapping[str, Volume], common: CommonSpace, mode: Mode) -> list[str]:
-    """Sentences on the images that are segmented from: as scanned, and in common space."""
+def doubts(study: Study, images: Mapping[str, Volume], common: CommonSpace, task: Task, mode: Mode) -> list[str]:
+    """Sentences on the quality of the images that are segmented from, as scanned and in common space
+    (`ccsd.preprocessing.quality`); none for tasks that may be of another organ. Arguments as `common_input`."""
+    if not quality.BRAIN_SERIES & set(task.modalities):
+        return []
+    usable = study.without(common.left_out).sources
+    volumes = {m: common.volumes[m] for m in task.modalities if m in usable}
     if mode == "off" and (skulls := quality.skull_left(volumes)):
         return skulls  # the rest is told of brains without skull
     scans = {m: images[m] for m in volumes} if common.route == "raw" else {}
