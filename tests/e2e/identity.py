@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 ROLES = {
     "reader": ["monailabel-user"],
+    "drawer": ["monailabel-user", "monailabel-annotator"],
     "chief": ["monailabel-user", "monailabel-annotator", "monailabel-reviewer", "monailabel-admin"],
 }
 PASSWORD = "not a secret"

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import jwt
 import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
+from playwright.sync_api import Browser, Page, expect
 
 from ccsd.demo.phantom import Phantom, write_phantom
-from ccsd.models.served import SHIPPED
-from tests.e2e.browser import keep_picture, open_chromium, stay_local
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.models import checkpoint
+from tests.e2e.browser import keep_picture, stay_local
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.identity import PASSWORD, realm
+from tests.e2e.viewing import open_study
 
 
 @pytest.fixture(scope="module")
 def server(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("auth")
     write_phantom(phantom, folder / "studies" / "case", "case")
+    weights = folder / "tiny.pt"
+    checkpoint.save(weights, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny")
     with realm() as address:
         variables = {"MONAI_LABEL_AUTH_ENABLE": "true", "MONAI_LABEL_AUTH_REALM_URI": address}
-        yield from start_server(folder / "studies", folder, weights=SHIPPED, variables=variables)
+        yield from start_server(folder / "studies", folder, weights=weights, variables=variables)
 
 
 def signed_in(server: Server, user: str) -> dict[str, str]:
@@ -79,18 +86,56 @@ def test_a_wrong_password_is_refused_with_a_sentence(server: Server) -> None:
     assert "user or password" in answer.json()["detail"]
 
 
-def test_the_page_lets_people_sign_in(server: Server) -> None:
-    with open_chromium() as browser:
-        page = browser.new_page(viewport={"width": 1200, "height": 800})
-        stay_local(page, server.url)
-        page.goto(f"{server.url}/ccsd/")
-        form = page.locator("#sign-in")
-        form.locator("[name=username]").fill("reader")
-        form.locator("[name=password]").fill("guess")
-        form.get_by_role("button", name="Sign in").click()
-        page.wait_for_selector("#sign-in .bad:not(:empty)")
-        keep_picture(page, "page_sign_in")
-        form.locator("[name=password]").fill(PASSWORD)
-        form.get_by_role("button", name="Sign in").click()
-        page.locator(".study", has_text="case").click()
-        page.wait_for_selector("#canvas-axial[data-drawn]")
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1400, "height": 1100})
+    stay_local(page, server.url)
+    page.goto(f"{server.url}/ccsd/")
+    yield page
+    page.close()
+
+
+def sign_in(page: Page, user: str, password: str = PASSWORD) -> None:
+    form = page.locator("#sign-in")
+    form.locator("[name=username]").fill(user)
+    form.locator("[name=password]").fill(password)
+    form.get_by_role("button", name="Sign in").click()
+
+
+def test_the_page_lets_people_sign_in(page: Page) -> None:
+    sign_in(page, "reader", "guess")
+    page.wait_for_selector("#sign-in .bad:not(:empty)")
+    keep_picture(page, "page_sign_in")
+    sign_in(page, "reader")
+    open_study(page, "case")
+
+
+@pytest.mark.timeout(600)
+def test_a_correction_is_saved_and_learned_from_by_who_may_and_others_are_told_in_words(
+    page: Page, server: Server
+) -> None:
+    sign_in(page, "reader")
+    open_study(page, "case")
+    page.get_by_role("button", name="Draw a new one").click()
+    page.locator("#canvas-axial").click()
+    save = page.get_by_role("button", name="Save as label")
+    save.click()
+    expect(page.locator("#message")).to_contain_text('Role "monailabel-annotator" is required to perform this action')
+    expect(page.locator("#editor [role=status]").first).to_contain_text("Not saved yet.")
+    keep_picture(page, "page_refused")
+    page.get_by_role("button", name="Other user").click()
+    sign_in(page, "drawer")
+    expect(page.locator("#sign-in")).to_be_hidden()
+    page.evaluate("sessionStorage.setItem('ccsd-token', 'forged.by.test')")  # as one that has expired
+    save.click()
+    sign_in(page, "drawer")
+    expect(page.locator("#message")).to_contain_text("saved as the final label of case_flair")
+    assert (server.studies / "labels" / "final" / "case_flair.nii.gz").is_file()
+    train = page.get_by_role("button", name="Train on the saved labels")
+    train.click()
+    expect(page.locator("#message")).to_contain_text('Role "monailabel-admin" is required to perform this action')
+    page.get_by_role("button", name="Other user").click()
+    sign_in(page, "chief")
+    page.route("**/train/ccsd", lambda route: route.continue_(post_data='{"max_epochs": 1, "steps": 1, "patch": 32}'))
+    train.click()
+    expect(page.locator("#trained")).to_have_text(re.compile("^(New weights|The old weights stay)"), timeout=240_000)

@@ -1,6 +1,6 @@
 // Requests to this server, with the bearer token of whoever signed in; the token lives as long as the tab.
 
-import { byId } from "./dom.js";
+import { attempt, byId } from "./dom.js";
 
 const TOKEN = "ccsd-token";
 let signingIn = null;
@@ -13,6 +13,7 @@ export async function ask(path, { query = {}, ...options } = {}) {
     const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
     const answer = await reach(address, { ...options, headers });
     if (answer.ok) return answer;
+    if (answer.status === 403) throw new Error(`${await sentence(answer)}: ask whoever runs the server for it, or sign in as another user`);
     if (answer.status !== 401) throw new Error(await sentence(answer));
     sessionStorage.removeItem(TOKEN);
     signingIn ??= signIn().finally(() => (signingIn = null));
@@ -33,6 +34,16 @@ export const post = (path, body, options = {}) =>
 // The version that is served, in the head of the page.
 export async function showServed() {
   byId("served").textContent = (await json("data/model")).version;
+}
+
+// Whoever signs in next goes on with what is on the page: corrections that are not saved stay.
+export function offerOtherUser() {
+  const button = byId("other-user");
+  button.hidden = !sessionStorage.getItem(TOKEN);
+  button.onclick = () => {
+    sessionStorage.removeItem(TOKEN);
+    attempt(showServed);
+  };
 }
 
 async function reach(address, options) {
@@ -67,6 +78,7 @@ function signIn() {
         const { access_token: token } = answer.ok ? await answer.json() : {};
         if (!token) throw new Error("User or password is wrong, or the sign-in server is away.");
         sessionStorage.setItem(TOKEN, token);
+        offerOtherUser();
         form.reset();
         dialog.close();
         done();

@@ -1,6 +1,6 @@
 // Which part of the page is shown; each starts when it is first looked at.
 
-import { showServed } from "./api.js";
+import { offerOtherUser, showServed } from "./api.js";
 import { attempt, byId } from "./dom.js";
 import { startEditor } from "./editor.js";
 import { showModel } from "./model.js";
@@ -29,6 +29,7 @@ function show() {
 }
 
 addEventListener("hashchange", show);
+offerOtherUser();
 startEditor();
 show();
 attempt(showServed);
