@@ -7,7 +7,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +14,6 @@ from ccsd.common.errors import InputError
 from ccsd.evaluation.lattice import read_labelled
 from ccsd.method.task import BRATS
 from ccsd.studies.study import find_studies
-from ccsd.training.cache import load_cached, read_cached
 from ccsd.training.cases import load_case
 from ccsd.training.folders import DataFolder, crop_weights
 
@@ -71,13 +69,3 @@ def test_a_label_named_by_a_region_is_that_region_and_knows_no_other(of_one_regi
     assert case.label.unique().tolist() == [0, BRATS.region_labels["WT"]]
     assert case.annotated.tolist() == [True, False, False]
     assert read_labelled(study, BRATS).annotated == ("WT",)
-
-
-def test_a_study_that_an_older_release_prepared_is_read(of_one_region: Path, tmp_path: Path) -> None:
-    (study,) = find_studies(of_one_region, BRATS.modalities)
-    assert study.label is not None
-    load_cached(study, study.label, BRATS, tmp_path / "cache")
-    (file,) = (tmp_path / "cache").glob("*.pt")
-    stored = torch.load(file, weights_only=True)
-    torch.save({"drawn" if name == "annotated" else name: value for name, value in stored.items()}, file)
-    assert read_cached(file).annotated.tolist() == [True, False, False]

@@ -17,7 +17,7 @@ from ccsd.method.task import Task
 from ccsd.models.checkpoint import write_tensors
 from ccsd.studies.label_meaning import description_of
 from ccsd.studies.study import Study
-from ccsd.training.cases import Case, case_of, load_case
+from ccsd.training.cases import Case, load_case
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def load_cached(
 
 def read_cached(file: Path) -> Case:
     """A case that `load_cached` left in `cached_file`, mapped into memory."""
-    return case_of(torch.load(file, mmap=True, weights_only=True))
+    return Case(**torch.load(file, mmap=True, weights_only=True))
 
 
 def cached_file(

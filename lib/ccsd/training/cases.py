@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -51,14 +51,6 @@ class Case:
         """The case with its volumes, label and tumour voxels on `device`."""
         on_device = {name: getattr(self, name).to(device) for name in ("volumes", "label", "tumour")}
         return replace(self, **on_device)
-
-
-def case_of(stored: Mapping[str, Any]) -> Case:
-    """From the fields of a case on disk."""
-    values = dict(stored)
-    if "drawn" in values:  # as 0.2.0 called it
-        values["annotated"] = values.pop("drawn")
-    return Case(**values)
 
 
 def load_case(

@@ -19,7 +19,7 @@ from torch import Tensor
 from ccsd.common.errors import InputError
 from ccsd.common.files import replacing
 from ccsd.method.task import Task
-from ccsd.training.cases import Case, case_of
+from ccsd.training.cases import Case
 
 ENDING = ".case"
 LEVELS = 254  # of a modality's range; level 0 is outside the brain, where volumes are zero
@@ -87,7 +87,7 @@ def read_packed(study: PackedStudy, task: Task) -> tuple[Case, str]:
     name = study.path.name
     try:
         content = torch.load(io.BytesIO(bz2.decompress(study.path.read_bytes())), weights_only=True)
-        case = case_of(content["case"])
+        case = Case(**content["case"])
         names = {key: content[key] for key in _names(task)}
         volumes, digest = _volumes(case.volumes, content["low"], content["step"]), str(content["digest"])
     except Exception as error:
