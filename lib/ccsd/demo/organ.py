@@ -19,8 +19,8 @@ BACKGROUND = 300.0
 NOISE = 25.0
 
 
-def make_organ(task: Task, *, seed: int, shape: tuple[int, int, int] = (64, 64, 48), spacing: float = 1.0) -> Phantom:
-    """One blob a region, nested in the order of the task's regions; outside the body everything is zero.
+def make_organ(task: Task, *, seed: int, shape: tuple[int, int, int] = (64, 64, 48)) -> Phantom:
+    """At 1 mm, one blob a region, nested in the order of the task's regions; outside the body everything is zero.
 
     What tells label v apart in modality m follows from the task's name, not from `seed`: all phantoms of a task look
     alike, as studies of one sequence do.
@@ -41,7 +41,7 @@ def make_organ(task: Task, *, seed: int, shape: tuple[int, int, int] = (64, 64, 
         middle = middle + rng.uniform(-0.2, 0.2, 3) * radius * np.array(shape)
         radius *= rng.uniform(0.4, 0.55)
     volumes = {m: _contrast(label, body, looks, rng) for m in task.modalities}
-    affine = np.diag([-spacing, -spacing, spacing, 1.0])
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
     return Phantom(volumes, label, Grid(shape, affine))
 
 

@@ -36,7 +36,6 @@ class PhantomConfig:
         seed: everything random follows from it.
         shape: voxels (D, H, W); spacing: mm.
         noise: deviation of the Rician noise as a share of white matter; bias: strength of the smooth gain.
-        lps: store axes as BraTS does (left, posterior, superior) instead of RAS.
     """
 
     seed: int = 0
@@ -44,7 +43,6 @@ class PhantomConfig:
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     noise: float = 0.03
     bias: float = 0.15
-    lps: bool = True
     tumour: TumourConfig = field(default_factory=TumourConfig)
 
     def __post_init__(self) -> None:
@@ -101,10 +99,10 @@ def write_phantom(
 
 
 def _affine(config: PhantomConfig) -> NDArray[np.float64]:
-    """Voxel -> mm, RAS+, the brain's centre in the middle of the grid."""
-    signs = np.array([-1, -1, 1] if config.lps else [1, 1, 1])
+    """Voxel -> mm, RAS+, the brain's centre in the middle of the grid; axes as BraTS stores them (left, posterior,
+    superior)."""
     affine = np.eye(4)
-    affine[:3, :3] = np.diag(signs * config.spacing)
+    affine[:3, :3] = np.diag(np.array([-1, -1, 1]) * config.spacing)
     affine[:3, 3] = np.array(BRAIN_CENTRE) - affine[:3, :3] @ ((np.array(config.shape) - 1) / 2)
     return affine
 

@@ -140,13 +140,12 @@ def dice_by_subset(
     present: Tensor,
     label: Tensor,
     *,
-    chosen: Sequence[int] | None = None,
     annotated: Tensor | None = None,
     window: WindowConfig,
 ) -> dict[int, Tensor]:
-    """Dice (R,) of each chosen subset (all of what is present, by default) against the label map (d, h, w), both in the
-    network's frame: the quick form for validation during training. Regions that are not `annotated` (R,) are NaN."""
-    wanted = list(chosen) if chosen is not None else subsets.lattice(subsets.from_present(present))
+    """Dice (R,) of each subset of what is present against the label map (d, h, w), both in the network's frame: the
+    quick form for validation during training. Regions that are not `annotated` (R,) are NaN."""
+    wanted = subsets.lattice(subsets.from_present(present))
     reference = _regions(label, network.task)
     predicted = predict(network, volumes, present, wanted, window)
     masks = {s: label_map(p, network.task)[0] for s, p in predicted.items()}

@@ -77,25 +77,25 @@ class Study:
         return replace(self, sources=kept, spare=(*self.spare, *unused))
 
 
-def find_studies(root: Path, modalities: Sequence[str] = BRAIN, *, channels: Sequence[str] = ()) -> list[Study]:
+def find_studies(root: Path, modalities: Sequence[str] = BRAIN) -> list[Study]:
     """All studies under `root` that have an image of `modalities`, recursively, sorted by id.
 
     A study is the files of one case in a folder, or the DICOM series of one StudyInstanceUID. One that cannot be used
     (two files whose names spell one modality) is left out with a warning in the log.
 
-    Args:
-        channels: what `_0000`, `_0001`, ... and the channels of 4D files are, where neither their names nor a
-            dataset.json say it.
-
     Raises:
         NotFoundError: `root` is no folder.
     """
-    return [s for s in survey(root, modalities, channels=channels) if s.sources]
+    return [s for s in survey(root, modalities) if s.sources]
 
 
 def survey(path: Path, modalities: Sequence[str] = BRAIN, *, channels: Sequence[str] = ()) -> list[Study]:
     """Like `find_studies`, with the studies of which nothing can be used, all their images unknown; `path` may also be
     one file.
+
+    Args:
+        channels: what `_0000`, `_0001`, ... and the channels of 4D files are, where neither their names nor a
+            dataset.json say it.
 
     Raises:
         NotFoundError: `path` does not exist.
@@ -120,7 +120,6 @@ def study_of(
     *,
     modality: str | None = None,
     named: Mapping[str, str] | None = None,
-    channels: Sequence[str] = (),
 ) -> Study:
     """The study that `image` belongs to: the images beside it of the same case or, in DICOM, of the same study.
 
@@ -130,13 +129,12 @@ def study_of(
         modalities: those that images are recognised for.
         modality: what the image is, for a file that cannot be recognised; it is then a study of its own.
         named: modality -> file name, id or SeriesInstanceUID: what a request says itself, before all rules.
-        channels: as in `find_studies`.
 
     Raises:
         NotFoundError: no such file, or a name that is not in the study.
         InputError: nothing tells the image's modality and none is given, or two files claim the same one.
     """
-    found = scan.around(image, modalities, channels=channels)
+    found = scan.around(image, modalities)
     choice = choose(found.id, found.candidates, modalities, asked=image)
     if named:
         return _study(found, name_sources(choice, found.candidates, named, modalities))
