@@ -179,11 +179,13 @@ def test_a_decathlon_file_gives_four_sources_and_its_label_from_the_folder_besid
     assert np.array_equal(volumes["t1ce"].data, data[..., 2])
 
 
-def test_channels_of_an_unknown_order_are_unknown_until_the_order_is_given(tmp_path: Path) -> None:
+def test_channels_of_an_unknown_order_are_unknown_until_a_dataset_file_tells_it(tmp_path: Path) -> None:
     nifti(tmp_path / "p1.nii.gz", (12, 12, 12, 4))
     (study,) = survey(tmp_path)
     assert "order is not known" in study.unknown[0].reason
-    (given,) = survey(tmp_path, channels=("t2", "flair", "t1", "t1ce"))
+    order = {"0": "T2", "1": "Flair", "2": "T1", "3": "T1ce"}
+    (tmp_path / "dataset.json").write_text(json.dumps({"channel_names": order}))
+    (given,) = survey(tmp_path)
     assert given.sources["t1ce"].channel == 3
 
 

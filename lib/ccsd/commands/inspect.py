@@ -29,8 +29,7 @@ LISTED = 20  # studies that are shown in full where there are more, unless --all
 def main() -> None:
     arguments = _arguments()
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
-    channels = arguments.channels.split(",") if arguments.channels else ()
-    studies = survey(arguments.path, _modalities(arguments.task), channels=channels)
+    studies = survey(arguments.path, _modalities(arguments.task))
     if arguments.json:
         print(json.dumps({"studies": [as_json(s) for s in studies]}, indent=1, ensure_ascii=False))
     else:
@@ -135,7 +134,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
     parser.add_argument("--sheet", type=Path, help="PNG to write: the middle slices of every image in three planes")
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS)")
-    parser.add_argument("--channels", help="order of the channels of 4D files and of _0000, _0001: t1,t1ce,t2,flair")
     parser.add_argument("--all", action="store_true", help=f"show all studies, not the first {LISTED}")
     parser.add_argument("--url", help="also say how to ask the server at this address")
     return parser.parse_args()

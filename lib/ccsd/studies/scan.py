@@ -39,7 +39,7 @@ class Found:
     damaged: bool = False
 
 
-def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()) -> list[Found]:
+def under(root: Path, modalities: Sequence[str]) -> list[Found]:
     """All studies under a folder, recursively, sorted by id. Where an id comes twice, the path goes in front. Links to
     folders elsewhere are followed.
 
@@ -64,7 +64,7 @@ def under(root: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()
                 images.append(path)
         folders[place] = images
     places = gathered(folders) if knows_brains(modalities) else _as_named(folders)
-    found = [_found(b, modalities) for f, files in places.items() for b in _bundles(f, files, modalities, channels)]
+    found = [_found(b, modalities) for f, files in places.items() for b in _bundles(f, files, modalities)]
     found += _dicom_studies(dicom, modalities)
     return sorted(_told_apart(found, root), key=lambda f: f.id)
 
@@ -81,7 +81,7 @@ def _is_to_follow(folder: str, root: Path, followed: set[str]) -> bool:
     return True
 
 
-def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = ()) -> Found:
+def around(image: Path, modalities: Sequence[str]) -> Found:
     """The study that an image or a DICOM file belongs to, or that a folder holds.
 
     Raises:
@@ -89,7 +89,7 @@ def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = 
         InputError: a folder that does not hold exactly one study, or a file that is no image.
     """
     if image.is_dir():
-        found = under(image, modalities, channels=channels)
+        found = under(image, modalities)
         if not found:
             raise InputError(f"folder {image.name} holds no study: {_told(image)}, expected {_known()}")
         found = [f for f in found if not f.damaged] or found
@@ -104,7 +104,7 @@ def around(image: Path, modalities: Sequence[str], *, channels: Sequence[str] = 
     if not filenames.is_image_file(image):
         _check_content(image)
     folder, files = _beside(image, modalities)
-    bundles = _bundles(folder, files, modalities, channels)
+    bundles = _bundles(folder, files, modalities)
     return _found(next(b for b in bundles if image in b.images or image == b.label), modalities)
 
 
@@ -156,10 +156,10 @@ def _as_named(folders: Mapping[Path, Sequence[Path]]) -> dict[Path, Files]:
     return {folder: {path: path.name for path in images} for folder, images in folders.items()}
 
 
-def _bundles(folder: Path, images: Files, modalities: Sequence[str], channels: Sequence[str]) -> list[Bundle]:
+def _bundles(folder: Path, images: Files, modalities: Sequence[str]) -> list[Bundle]:
     if not images:
         return []
-    order = channels or folder_channels(folder)
+    order = folder_channels(folder)
     return bundle(folder, images, modalities, channels=order, numbers_known=bool(order) or not knows_brains(modalities))
 
 

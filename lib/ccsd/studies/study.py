@@ -89,20 +89,16 @@ def find_studies(root: Path, modalities: Sequence[str] = BRAIN) -> list[Study]:
     return [s for s in survey(root, modalities) if s.sources]
 
 
-def survey(path: Path, modalities: Sequence[str] = BRAIN, *, channels: Sequence[str] = ()) -> list[Study]:
+def survey(path: Path, modalities: Sequence[str] = BRAIN) -> list[Study]:
     """Like `find_studies`, with the studies of which nothing can be used, all their images unknown; `path` may also be
     one file.
-
-    Args:
-        channels: what `_0000`, `_0001`, ... and the channels of 4D files are, where neither their names nor a
-            dataset.json say it.
 
     Raises:
         NotFoundError: `path` does not exist.
     """
-    found = scan.under(path, modalities, channels=channels) if not path.is_file() else None
+    found = scan.under(path, modalities) if not path.is_file() else None
     if found is None:
-        found = [scan.around(path, modalities, channels=channels)]
+        found = [scan.around(path, modalities)]
     studies = []
     for one in found:
         try:
