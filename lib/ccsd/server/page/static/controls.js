@@ -131,7 +131,7 @@ function regionTable({ regions }, volumes, ccsd) {
     el("tr", {}, el("th", { scope: "row", title: regions[g].join(" + ") }, g), el("td", {}, number(volumes.volumes_ml[g], 1)),
       sure ? [el("td", {}, range(told[g])), el("td", {}, number(told[g]?.agreement, 2))] : [],
       ccsd ? el("td", {}, number(ccsd.expected_dice?.[g], 2)) : null));
-  const heads = ["", "mL", ...(sure ? ["range", "agreement"] : []), ...(ccsd ? ["Dice to expect"] : [])];
+  const heads = ["region", "mL", ...(sure ? ["range", "agreement"] : []), ...(ccsd ? ["Dice to expect"] : [])];
   return el("table", { class: "volumes", id: "regions" },
     el("thead", {}, el("tr", {}, heads.map((h) => el("th", { scope: "col" }, h)))), el("tbody", {}, rows));
 }

@@ -31,7 +31,14 @@ export class Correction {
   }
 
   begin(plane, index) {
-    this.stroke = { plane, index, before: new Map(), last: null };
+    this.stroke = { plane, index, before: new Map(), last: null, touched: new Set(this.touched) };
+  }
+
+  // As if the stroke had not been begun.
+  cancel() {
+    for (const [offset, value] of this.stroke.before) this.put(offset, value);
+    this.touched = this.stroke.touched;
+    this.stroke = null;
   }
 
   // The disc of `radius` mm along the way from the last place of the stroke to `voxel`, [x, y, z] with fractions.

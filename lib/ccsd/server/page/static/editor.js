@@ -136,7 +136,8 @@ function pointer({ type, pane, plane, exact, event }) {
     viewer.redraw();
     return false;
   }
-  if (type === "up") finish(correction.end());
+  if (type === "cancel") correction.cancel(), editor.show();
+  else if (type === "up") finish(correction.end());
   else correction.paint(exact, brush());
   viewer.changed();
   return true;

@@ -14,17 +14,18 @@ export const HELP = [
   ["Keys M, O, X, ?", "mask, outline, crosshair: on and off; this list"],
   ["Correcting: B, E, V", "brush, eraser, look only; 1 2 3: region; [ ]: size; space: paints at the crosshair"],
   ["Correcting: F, Ctrl + Z, Ctrl + Y, Ctrl + S", "fills a closed outline; undo; redo; saves"],
-  ["Touch", "one finger does what is chosen under Drag, two zoom and move"],
+  ["Touch", "one finger does what is chosen under Drag, or paints while you correct; two zoom and move"],
 ];
 
 export function attachInput(pane, viewer) {
   const { canvas } = pane;
   const touching = new Map(); // pointerId -> [x, y]
   let drag = null;
+  let taken = false; // what the last press began was another module's
 
   canvas.addEventListener("wheel", wheel(pane, viewer), { passive: false });
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-  canvas.addEventListener("dblclick", () => viewer.reset());
+  canvas.addEventListener("dblclick", () => taken || viewer.reset());
   canvas.addEventListener("keydown", (event) => keys(event, pane, viewer));
 
   canvas.addEventListener("pointerdown", (event) => {
@@ -32,8 +33,13 @@ export function attachInput(pane, viewer) {
     canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);
     touching.set(event.pointerId, at(event, canvas));
-    if (viewer.emit("pointer", told("down", event, pane))) drag = "taken";
-    else drag = touching.size > 1 ? "pinch" : toolOf(event, viewer.state.tool);
+    if (touching.size > 1) {
+      if (drag === "taken") viewer.emit("pointer", told("cancel", event, pane));
+      drag = "pinch";
+      return;
+    }
+    taken = viewer.emit("pointer", told("down", event, pane));
+    drag = taken ? "taken" : toolOf(event, viewer.state.tool);
     if (drag === "crosshair") viewer.moveTo(pane.toVoxel(...at(event, canvas)));
     if (event.button === 1) event.preventDefault();
   });

@@ -111,7 +111,7 @@ const studies = (ids) =>
     : "not recorded";
 
 function versionTable(versions) {
-  const head = ["version", "published", "made from", "studies", "mean Dice", ""];
+  const head = ["version", "published", "made from", "studies", "mean Dice", "state"];
   const rows = versions.map((one) =>
     el("tr", { class: one.served ? "current" : "" },
       el("td", {}, el("code", {}, one.version)),

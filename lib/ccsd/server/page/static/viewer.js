@@ -10,8 +10,9 @@
 //     .work.masks                the masks made of this study, the newest last: {mask (name on the server), title, ccsd,
 //                                extent, agreement (whether it has a map)}
 //   viewer.panes()               the panes on view: {plane, layer, canvas, toVoxel(x, y), toPicture(x, y), element}
-//   viewer.on("pointer", f)      f({type: "down" | "move" | "up", plane, pane, voxel, exact, event}); voxel is [x, y, z]
-//                                whole, exact with fractions; true from "down" takes the drag: the viewer leaves it alone
+//   viewer.on("pointer", f)      f({type: "down" | "move" | "up" | "cancel", plane, pane, voxel, exact, event}); voxel is
+//                                [x, y, z] whole, exact with fractions; true from "down" takes the drag: the viewer
+//                                leaves it alone, unless a second finger makes it a pinch ("cancel")
 //   viewer.on("key", f)          f({event, plane, pane}); true: taken
 //   viewer.on("render", f)       f({pane, brush, place, index, state}) after a pane is drawn; place {x, y, across, down}:
 //                                the picture's corner and a voxel's width and height in canvas pixels
