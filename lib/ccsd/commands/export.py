@@ -22,12 +22,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to make")
     parser.add_argument("--model", type=Path, default=SHIPPED, help="weights (default: the shipped ones)")
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS, four modalities)")
-    parser.add_argument("--card", type=Path, help="model card in Markdown (default: README.md beside the weights)")
     parser.add_argument("--onnx", action="store_true", help="also models/model.onnx; needs onnx and onnxscript")
     arguments = parser.parse_args()
-    card: Path = arguments.card or arguments.model.with_name("README.md")
+    card: Path = arguments.model.with_name("README.md")  # the model card, where there is one
     try:
-        text = card.read_text() if arguments.card or card.exists() else ""
+        text = card.read_text() if card.exists() else ""
         task = read_task(arguments.task) if arguments.task else BRATS
         export(arguments.model, arguments.out, task, card=text, onnx=arguments.onnx)
     except (InputError, OSError) as error:
