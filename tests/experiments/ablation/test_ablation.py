@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from ccsd.common.settings import override
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.experiments.ablation.markdown import render
 from ccsd.experiments.ablation.tables import TABLES
+from ccsd.experiments.commands.ablate import main
 from ccsd.method import subsets
 from ccsd.method.task import BRATS
 from ccsd.training.run_settings import RunSettings
@@ -37,19 +36,22 @@ def test_a_row_has_the_mean_and_the_spread_over_the_seeds() -> None:
     )
 
 
-def test_a_table_is_made_and_made_again_from_its_cells_without_training(phantom: Phantom, tmp_path: Path) -> None:
+def test_a_table_is_made_and_made_again_from_its_cells_without_training(
+    phantom: Phantom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("a", "b"):
         write_phantom(phantom, tmp_path / "data" / name, name)
     (tmp_path / "test.txt").write_text("b\n")
-    command = [sys.executable, "-m", "ccsd.experiments", "ablate", "--table", "fusion", "--seeds", "0"]
+    command = ["ablate", "--table", "fusion", "--seeds", "0"]
     command += ["--data", str(tmp_path / "data"), "--test", str(tmp_path / "test.txt"), "--out", str(tmp_path / "out")]
     command += ["--set", "preset=tiny", "train.max_epochs=1", "train.steps=2", "train.patch=32"]
-    first = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+    monkeypatch.setattr("sys.argv", command)
+    main()
     cells = sorted((tmp_path / "out" / "cells").glob("*.json"))
     assert len(cells) == 2
-    assert "| attention |" in first.stdout
+    assert "| attention |" in capsys.readouterr().out
     for cell in cells:  # a mark that only a table made from the stored cells can show
         cell.write_text(json.dumps({**json.loads(cell.read_text()), "seconds": 5940}))
-    second = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
-    assert second.stdout.count("| 99.0 |") == 2
+    main()
+    assert capsys.readouterr().out.count("| 99.0 |") == 2
     assert "trained on 1 (a)" in (tmp_path / "out" / "tables.md").read_text()

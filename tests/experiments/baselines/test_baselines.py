@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import torch
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.experiments.baselines.arms import ARMS, untrained
 from ccsd.experiments.baselines.unet import PlainUNet
+from ccsd.experiments.commands.compare_baselines import main
 from ccsd.method.network import PRESETS, CCSDNetwork
 from ccsd.method.task import BRATS
 
@@ -41,22 +40,25 @@ def test_the_baseline_is_as_large_as_what_it_is_compared_with() -> None:
     assert size(PlainUNet(BRATS)) == pytest.approx(size(ours), rel=0.1)
 
 
-def test_all_arms_train_and_are_measured_and_what_is_done_is_not_done_again(phantom: Phantom, tmp_path: Path) -> None:
+def test_all_arms_train_and_are_measured_and_what_is_done_is_not_done_again(
+    phantom: Phantom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name, folder in (("a", "train"), ("b", "also"), ("c", "check")):
         write_phantom(phantom, tmp_path / folder / name, name)
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "ccsd.experiments", "compare_baselines"]
+    command = ["compare_baselines"]
     command += ["--data", str(tmp_path / "train"), "--data", str(tmp_path / "also"), "--test", str(tmp_path / "check")]
     command += ["--out", str(out), "--threads", "1", "--set", "preset=tiny"]
     command += ["train.max_epochs=1", "train.steps=2", "train.patch=32"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr("sys.argv", command)
+    main()
+    told = capsys.readouterr().out
     assert {f.stem for f in out.glob("*.json")} == {"CCSD-0", "without-distillation-0", "plain-U-Net-0"}
     result = json.loads((out / "CCSD-0.json").read_text())
     assert len(result["check"]["subsets"]) == 15
     stamps = {f: f.stat().st_mtime_ns for f in out.glob("*.json")}
-    again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert again.stdout == done.stdout
+    main()
+    assert capsys.readouterr().out == told
     assert {f: f.stat().st_mtime_ns for f in out.glob("*.json")} == stamps
-    rows = [line.split(" | ")[0] for line in done.stdout.splitlines() if line.startswith("| ") and "arm" not in line]
+    rows = [line.split(" | ")[0] for line in told.splitlines() if line.startswith("| ") and "arm" not in line]
     assert rows == ["| CCSD", "| without distillation", "| plain U-Net"]
