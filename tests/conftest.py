@@ -16,6 +16,9 @@ os.environ.update({**WAIT_ASLEEP, **os.environ})  # before torch is loaded
 
 from ccsd import cli
 from ccsd.demo.phantom import Phantom, PhantomConfig, make_phantom, write_phantom
+from ccsd.method.network import PRESETS
+from ccsd.method.task import BRATS
+from ccsd.models import checkpoint
 
 settings.register_profile("repeatable", derandomize=True)  # `--hypothesis-profile default` looks further each time
 settings.load_profile("repeatable")
@@ -72,6 +75,14 @@ def _place(item: pytest.Item) -> int:
 def phantom() -> Phantom:
     """48 mm of brain at 1 mm with a tumour."""
     return make_phantom(PhantomConfig(seed=1, shape=(48, 48, 48)))
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the smallest network, untrained, and said to be a model."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.pt"
+    checkpoint.save(path, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny")
+    return path
 
 
 @pytest.fixture

@@ -86,6 +86,7 @@ def killed_amid(server: Server, phantom: Phantom, seconds: float) -> set[int]:
     def open_session() -> requests.Response:
         return server.put("/session/", files=[("files", ("x_flair.nii.gz", image))])
 
+    assert save().ok  # a label before, however busy the machine is
     statuses: list[int] = []
     threads = []
     for work in (save, segment, open_session):
