@@ -17,20 +17,17 @@ import pytest
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.imaging.volumes import Grid, read_grid, read_volume, write_volume
 from ccsd.method.task import BRATS
-from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.slicer import Cell, ComboBox, Slicer, load_module, segment_names
 
-SHIPPED = REPOSITORY / "apps" / "ccsd" / "model" / "pretrained_ccsd.pt"
-
 
 @pytest.fixture(scope="module")
-def server(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Studies a and b, with the shipped weights."""
+def server(phantom: Phantom, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Studies a and b."""
     folder = tmp_path_factory.mktemp("slicer")
     for name in ("a", "b"):
         write_phantom(phantom, folder / "studies" / name, name, label=False)
-    yield from start_server(folder / "studies", folder, weights=SHIPPED)
+    yield from start_server(folder / "studies", folder, weights=weights)
 
 
 @pytest.fixture(scope="module")
