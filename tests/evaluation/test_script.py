@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,6 @@ from tests.conftest import REPOSITORY
 def save(folder: Path, task: Task) -> Path:
     checkpoint.save(folder / "w.pt", checkpoint.untrained(task, PRESETS["tiny"]).network, name="tiny")
     return folder / "w.pt"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save(tmp_path_factory.mktemp("weights"), BRATS)
 
 
 def evaluate(data: Path, model: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -73,12 +69,14 @@ def test_an_evaluation_writes_summary_cases_and_a_page_that_needs_nothing_else(
     assert "http" not in page
 
 
-def test_another_task_is_evaluated_with_its_own_modalities_and_regions(tmp_path: Path) -> None:
+def test_another_task_is_evaluated_with_its_own_modalities_and_regions(
+    tmp_path: Path, ccsd: Callable[..., str]
+) -> None:
     file = REPOSITORY / "configs" / "tasks" / "stroke.toml"
     task = read_task(file)
     write_phantom(make_organ(task, seed=1, shape=(32, 32, 24)), tmp_path / "data", "case")
-    done = evaluate(tmp_path / "data", save(tmp_path, task), "--task", str(file), "--out", str(tmp_path / "out"))
-    assert done.returncode == 0, done.stderr
+    options = ["--data", str(tmp_path / "data"), "--model", str(save(tmp_path, task)), "--task", str(file)]
+    ccsd("evaluate", *options, "--out", str(tmp_path / "out"))
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert [e["modalities"] for e in summary["subsets"]] == [["dwi", "adc"], ["dwi"], ["adc"]]
     assert set(summary["average"]) == set(summary["aurc"]) == {"infarct"}
@@ -86,15 +84,15 @@ def test_another_task_is_evaluated_with_its_own_modalities_and_regions(tmp_path:
 
 
 def test_listed_studies_alone_are_measured_and_without_a_folder_only_printed(
-    phantom: Phantom, weights: Path, tmp_path: Path
+    phantom: Phantom, weights: Path, tmp_path: Path, ccsd: Callable[..., str]
 ) -> None:
     for name in ("one", "other"):
         write_phantom(phantom, tmp_path / "data", name, modalities=["flair"])
     (tmp_path / "ids.txt").write_text("other\n")
-    done = evaluate(tmp_path / "data", weights, "--studies", str(tmp_path / "ids.txt"), "--device", "cpu")
-    assert done.returncode == 0, done.stderr
-    assert "mean of 1 studies" in done.stdout
-    assert "AURC: WT n/a" in done.stdout  # no study has all modalities
+    options = ["--data", str(tmp_path / "data"), "--model", str(weights), "--studies", str(tmp_path / "ids.txt")]
+    told = ccsd("evaluate", *options, "--device", "cpu")
+    assert "mean of 1 studies" in told
+    assert "AURC: WT n/a" in told  # no study has all modalities
     assert {p.name for p in tmp_path.iterdir()} == {"data", "ids.txt"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import pytest
 import torch
 
 from ccsd.demo.phantom import Phantom, write_phantom
+from ccsd.experiments.commands import pack_cases
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
 
@@ -74,7 +76,7 @@ def test_a_run_writes_weights_and_a_tensorboard_log(studies: Path, tmp_path: Pat
 
 
 def test_a_killed_run_goes_on_to_the_weights_of_one_that_was_never_stopped(studies: Path, tmp_path: Path) -> None:
-    length = "train.max_epochs=40"
+    length = "train.max_epochs=20"
     whole = run(command(studies, tmp_path / "whole.pt", length))
     assert whole.returncode == 0, whole.stderr
     killed = command(studies, tmp_path / "killed.pt", length)
@@ -85,7 +87,7 @@ def test_a_killed_run_goes_on_to_the_weights_of_one_that_was_never_stopped(studi
     process.send_signal(signal.SIGKILL)
     process.wait()
     state = torch.load(tmp_path / "killed.state.pt", weights_only=True)
-    assert 0 < state["run"]["epoch"] < 40
+    assert 0 < state["run"]["epoch"] < 20
     resumed = run([*killed, "--resume"])
     assert resumed.returncode == 0, resumed.stderr
     assert "resuming after epoch" in resumed.stderr
@@ -93,15 +95,17 @@ def test_a_killed_run_goes_on_to_the_weights_of_one_that_was_never_stopped(studi
     assert not list(tmp_path.glob(".writing-*")) or len(list(tmp_path.glob(".writing-*"))) == 1  # the killed one's
 
 
-def test_lists_choose_the_studies(studies: Path, tmp_path: Path) -> None:
+def test_lists_choose_the_studies(
+    studies: Path, tmp_path: Path, ccsd: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     (tmp_path / "train.txt").write_text("# those with everything\na\n")
     (tmp_path / "val.txt").write_text("b\n")
     lists = ("--train", str(tmp_path / "train.txt"), "--val", str(tmp_path / "val.txt"))
-    done = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", "train.validate_every=1", extra=lists))
-    assert done.returncode == 0, done.stderr
+    ccsd(*command(studies, tmp_path / "w.pt", "train.max_epochs=1", "train.validate_every=1", extra=lists)[2:])
     card = checkpoint.card_in(tmp_path / "w.pt")
     assert (card.training, card.validation) == (("a",), ("b",))
-    assert "mean of 3 subsets" in done.stderr
+    assert "mean of 3 subsets" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -154,24 +158,26 @@ def test_gradients_of_two_processes_equal_those_of_one(tmp_path: Path) -> None:
     assert worst < 1e-4
 
 
-def test_made_studies_are_mixed_in_with_a_share_of_the_crops(studies: Path, phantom: Phantom, tmp_path: Path) -> None:
+def test_made_studies_are_mixed_in_with_a_share_of_the_crops(
+    studies: Path, phantom: Phantom, tmp_path: Path, ccsd: Callable[..., str]
+) -> None:
     write_phantom(phantom, tmp_path / "made", "made-1")
     made = str(tmp_path / "made")
-    done = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=("--data", f"{made}:0.7")))
-    assert done.returncode == 0, done.stderr
+    ccsd(*command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=("--data", f"{made}:0.7"))[2:])
     assert checkpoint.card_in(tmp_path / "w.pt").training == ("a", "b", "made-1")
-    wrong = run(command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=("--data", f"{made}:1")))
-    assert wrong.returncode != 0
-    assert wrong.stderr.strip().endswith(f"error: --data {made}:1: the share is 1, expected between 0 and 1")
+    with pytest.raises(
+        SystemExit, match=re.escape(f"error: --data {made}:1: the share is 1, expected between 0 and 1")
+    ):
+        ccsd(*command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=("--data", f"{made}:1"))[2:])
 
 
-def test_packed_studies_train_without_their_images(studies: Path, tmp_path: Path) -> None:
-    packing = ["-m", "ccsd.experiments", "pack_cases", "--data", str(studies), "--out", str(tmp_path / "packed")]
-    done = run(packing)
-    assert done.returncode == 0, done.stderr
+def test_packed_studies_train_without_their_images(
+    studies: Path, tmp_path: Path, ccsd: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["pack_cases", "--data", str(studies), "--out", str(tmp_path / "packed")])
+    pack_cases.main()
     shutil.rmtree(studies)
     out = tmp_path / "w.pt"
-    done = run(command(tmp_path / "packed", out, "train.max_epochs=1"))
-    assert done.returncode == 0, done.stderr
+    ccsd(*command(tmp_path / "packed", out, "train.max_epochs=1")[2:])
     card = checkpoint.load(out, task=BRATS).card
     assert set(card.training) == set(card.digests) == {"a", "b"}
