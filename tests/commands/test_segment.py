@@ -21,19 +21,11 @@ from ccsd import cli
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
-from ccsd.models import checkpoint
 from ccsd.models.served import ServedModel
 from ccsd.server.infers.ccsd import CCSDInferTask
 
 Command = Callable[..., "int | str | None"]  # the exit status
 NAMES = ("one", "three", "two")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    checkpoint.save(path, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny")
-    return path
 
 
 @pytest.fixture

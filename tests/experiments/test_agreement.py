@@ -10,18 +10,14 @@ import pytest
 
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.experiments.commands.agreement import SCORES, Point, alarms, limit_for, main
-from ccsd.method.network import PRESETS
-from ccsd.method.task import BRATS
-from ccsd.models import checkpoint
 
 
 def test_every_subset_of_two_or_more_counts_and_voxels_are_told_apart(
-    phantom: Phantom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    phantom: Phantom, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("a", "b"):
         write_phantom(phantom, tmp_path / "studies" / name, name)
-    checkpoint.save(tmp_path / "w.pt", checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny")
-    command = ["agreement", "--data", str(tmp_path / "studies"), "--model", str(tmp_path / "w.pt")]
+    command = ["agreement", "--data", str(tmp_path / "studies"), "--model", str(weights)]
     monkeypatch.setattr("sys.argv", command)
     main()
     said = capsys.readouterr().out

@@ -35,13 +35,6 @@ PAIR = ("t1", "t2")
 SAME_VOXELS = ("oblique", "flipped", "left-handed", "axes swapped")
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    checkpoint.save(path, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny")
-    return path
-
-
 def two_series(folder: Path, affine: NDArray[np.float64]) -> Path:
     """A study of T1 and T2 that tell different things; the T1."""
     saved(folder, affine, brain()[::-1, :, ::-1].copy(), name="p_t2")

@@ -30,13 +30,6 @@ OPTIONS = Options(window=WindowConfig(edge=64), device=torch.device("cpu"))
 CPU = {"window": 64, "device": "cpu"}
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    checkpoint.save(path, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny")
-    return path
-
-
 def server(weights: Path, folder: Path) -> CCSDInferTask:
     return CCSDInferTask(ServedModel(folder / "none.pt", weights, BRATS, PRESETS["tiny"]), cache=folder / "cache")
 

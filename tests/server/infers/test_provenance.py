@@ -29,14 +29,6 @@ from tests.e2e.test_server import read_mask
 PARAMS: dict[str, Any] = {"modalities": "t1,flair", "window": 64, "overlap": 0.5, "specks": 0, "device": "cpu"}
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained, and said to be a model."""
-    path = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    checkpoint.save(path, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny")
-    return path
-
-
 def task(weights: Path, folder: Path) -> CCSDInferTask:
     return CCSDInferTask(ServedModel(folder / "none.pt", weights, BRATS, PRESETS["tiny"]), cache=folder / "cache")
 
