@@ -11,7 +11,7 @@ from ccsd.demo.phantom import Phantom, write_phantom
 from tests.e2e.conftest import Server, start_server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serves the study `case`; its temporary files are in `temporary`, beside its studies."""
     folder = tmp_path_factory.mktemp("faults")
