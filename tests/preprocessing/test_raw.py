@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,18 @@ def test_an_image_without_a_brain_is_refused() -> None:
     noise = np.random.default_rng(0).normal(500, 20, (64, 64, 64)).astype(np.float32)
     with pytest.raises(InputError, match="no brain was found"):
         extract_brain(Volume(noise, Grid((64, 64, 64), np.diag([4.0, 4.0, 4.0, 1.0]))))
+
+
+def test_a_wrong_slice_distance_is_told_by_the_size_of_the_brain(
+    scanned: dict[str, Volume], common: CommonSpace
+) -> None:
+    assert not any("standard brain" in said for said in common.warnings)
+    data, grid = scanned["t1"].data, scanned["t1"].grid
+    flat = Volume(data, Grid(grid.shape, np.diag([1, 1, 0.6, 1]) @ grid.affine))
+    (said,) = to_common_space({"t1": flat}, target="t1").warnings
+    measures = re.search(r"its brain measures \d+ x \d+ x (\d+) mm .* the standard one 1\d\d x 1\d\d x (\d+);", said)
+    assert measures is not None
+    assert int(measures[1]) < 0.75 * int(measures[2])
 
 
 def test_the_asked_image_must_be_one_of_the_study(scanned: dict[str, Volume]) -> None:

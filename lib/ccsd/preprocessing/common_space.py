@@ -303,21 +303,28 @@ def _turn_to_template(reference: Volume, brain: NDArray[np.bool_], name: str) ->
     stripped = Volume(np.where(brain, reference.data, 0).astype(np.float32), reference.grid)
     with suppress(UnalignedError):
         found = register_rigid(template(), stripped, fine=False)
-        if found.information >= quality.MIN_INFORMATION:
+        if found.information >= quality.MIN_OF_TEMPLATE:
             return found.matrix, []
-    return np.eye(4), [quality.not_turned(name)]
+    standard = template()
+    own, expected = _corners(brain, reference.grid.affine), _corners(standard.data != 0, standard.grid.affine)
+    return np.eye(4), [quality.not_turned(name, own[1] - own[0], expected[1] - expected[0])]
 
 
 def _grid_around(brain: NDArray[np.bool_], grid: Grid, to_own: Matrix) -> Grid:
     """1 mm in the axes of the common world, around a brain on a grid of its own."""
     to_common = np.linalg.inv(to_own) @ grid.affine
-    voxels = np.argwhere(brain)
-    points = voxels @ to_common[:3, :3].T + to_common[:3, 3]
-    low = np.floor(points.min(axis=0)) - MARGIN
-    a, b, c = (np.ceil(points.max(axis=0)) + MARGIN - low + 1).astype(int).tolist()
+    least, greatest = _corners(brain, to_common)
+    low = np.floor(least) - MARGIN
+    a, b, c = (np.ceil(greatest) + MARGIN - low + 1).astype(int).tolist()
     affine = np.eye(4)
     affine[:3, 3] = low
     return Grid((a, b, c), affine)
+
+
+def _corners(mask: NDArray[np.bool_], affine: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The least and the greatest place of a mask, mm in the world that `affine` leads to."""
+    points = np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
+    return points.min(axis=0), points.max(axis=0)
 
 
 def _interpolate(volume: Volume, grid: Grid, to_own: Matrix, brain: NDArray[np.bool_]) -> Volume:

@@ -37,6 +37,7 @@ MAX_BIAS = 2.4  # `bias_ratio`
 MAX_GHOSTS = 0.08  # `air_ghosts`
 EXCHANGED_FLUID = -0.1  # `fluid_contrast`
 MIN_INFORMATION = 0.5  # nats that two aligned heads share; 10 mm apart they share less
+MIN_OF_TEMPLATE = 0.45  # nats that a brain shares with the standard one; upside down it shares less
 
 Matrix = NDArray[np.float64]
 
@@ -213,9 +214,14 @@ def poorly_registered(name: str, reference: str, information: float) -> str:
     )
 
 
-def not_turned(name: str) -> str:
-    """The brain does not match the template."""
-    return f"{name} could not be turned to the standard brain: the network sees the head as it was scanned"
+def not_turned(name: str, measures: NDArray[np.float64], standard: NDArray[np.float64]) -> str:
+    """The brain does not match the template; of both, mm along the patient's axes."""
+    own, expected = (" x ".join(f"{mm:.0f}" for mm in size) for size in (measures, standard))
+    return (
+        f"{name} could not be turned to the standard brain: its brain measures {own} mm from side to side, front to "
+        f"back and bottom to top, the standard one {expected}; check the slice distance, the voxel size and the "
+        f"orientation in its header, the network sees the head as it was scanned"
+    )
 
 
 def _names(names: Mapping[str, float] | list[str]) -> str:
