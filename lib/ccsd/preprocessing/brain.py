@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from ccsd.common.devices import quickest
 from ccsd.common.errors import InputError
 from ccsd.imaging.volumes import Volume
 from ccsd.preprocessing.coverage import MIN_SLICES, is_slab
@@ -81,16 +82,23 @@ def _air_around(shape: tuple[int, ...], spacing: NDArray[np.float64], *, slab: b
 @torch.no_grad()
 def _probability(image: Tensor) -> Tensor:
     """(D, H, W) in RAS order -> how probably each voxel is brain; the head at 128^3 first, then its brain at 256^3."""
-    head_network, brain_network = _networks()
     small = _resize(image, (HEAD_EDGE, HEAD_EDGE, HEAD_EDGE))
     low, high = float(small.quantile(0.005)), float(small.quantile(0.995))
-    coarse = _largest(head_network(_normalised(small, low, high)[None, None])[0, 1].numpy() > 0.5)
+    coarse = _largest(_of_network(0, _normalised(small, low, high)).numpy() > 0.5)
     box = _box(coarse, image.shape)
     detail = _resize(image[box], (BRAIN_EDGE, BRAIN_EDGE, BRAIN_EDGE))
-    inside = brain_network(_normalised(detail, low, high)[None, None])[0, 1]
+    inside = _of_network(1, _normalised(detail, low, high))
     probability = torch.zeros_like(image)
     probability[box] = _resize(inside, image[box].shape)
     return probability
+
+
+def _of_network(which: int, image: Tensor) -> Tensor:
+    """The probability that one of the two networks gives each voxel, computed in what the CPU is quickest in."""
+    dtype = quickest(torch.device("cpu"))
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        probability: Tensor = _networks()[which](image[None, None])[0, 1]
+    return probability.float()
 
 
 def _resize(image: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -163,12 +163,14 @@ def aligned(volumes: Mapping[str, Volume], target: str) -> CommonSpace:
     notes = quality.slab(reference, volumes[reference].grid)
     clock.step("brain")
     placed = {m: v for m, v in volumes.items() if m == reference or min(v.grid.shape) >= coverage.MIN_SLICES}
-    to_series, more = _place_on(reference, placed)
-    clock.step("register")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        turned = pool.submit(_turn_to_template, volumes[reference], brain, reference)
+        to_series, more = _place_on(reference, placed, pool)
+        clock.step("register")
+        to_reference, still_more = turned.result()
+    clock.step("template")
     left_out, lost = _left_out(reference, brain, volumes, to_series)
     used = {m: v for m, v in volumes.items() if m not in lost}
-    to_reference, still_more = _turn_to_template(volumes[reference], brain, reference)
-    clock.step("template")
     transforms = {m: to_series[m] @ to_reference for m in used}
     with _step("resampling", ", ".join(used)):
         grid = _grid_around(brain, volumes[reference].grid, to_reference)
@@ -254,10 +256,11 @@ def untouched(volumes: Mapping[str, Volume], target: str, *, judged: bool) -> Co
     return CommonSpace(ordered, brain, matrices, grids, target, {}, quality.few_slices(target, grid), left_out)
 
 
-def _place_on(reference: str, volumes: Mapping[str, Volume]) -> tuple[dict[str, Matrix], dict[str, str]]:
+def _place_on(
+    reference: str, volumes: Mapping[str, Volume], pool: ThreadPoolExecutor
+) -> tuple[dict[str, Matrix], dict[str, str]]:
     """Per series the matrix from the reference's world to its own, and sentences on doubtful ones."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        placed = pool.map(lambda name: _placed(reference, name, volumes), volumes)
+    placed = pool.map(lambda name: _placed(reference, name, volumes), volumes)
     found = dict(zip(volumes, placed, strict=True))
     notes = {name: note for name, (_, note) in found.items() if note}
     return {name: matrix for name, (matrix, _) in found.items()}, notes
