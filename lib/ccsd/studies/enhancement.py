@@ -39,7 +39,9 @@ def is_after(other: Image, one: Image) -> bool | None:
     tissue = _lit(one) & _lit(other)
     if tissue.sum() < FEWEST:
         return None
-    count = ndimage.gaussian_filter(tissue.astype(np.float32), SLOW)[tissue]
+    (box,) = ndimage.find_objects(tissue.view(np.uint8))  # beyond it there is nothing to add
+    other, one, tissue = other[box], one[box], tissue[box]
+    count = ndimage.gaussian_filter(tissue.astype(np.float32), SLOW, mode="constant")[tissue]
     flat, flat_other = (image[tissue] / _slow(image, tissue, count) for image in (one, other))
     gained, lost = _enhancing(other, flat_other, flat, tissue), _enhancing(one, flat, flat_other, tissue)
     if max(gained, lost) < SMALLEST or max(gained, lost) < TIMES * min(gained, lost):
@@ -59,13 +61,13 @@ def _enhancing(image: Image, flat: Image, plain: Image, tissue: NDArray[np.bool_
     excess = np.zeros(image.shape, np.float32)
     excess[tissue] = _excess(flat, plain)
     bright = image > np.percentile(image[tissue], BRIGHT)
-    found = (ndimage.uniform_filter(excess, 3) > FAR) & bright & tissue
+    found = (ndimage.uniform_filter(excess, 3, mode="constant") > FAR) & bright & tissue
     return float(found.sum() / tissue.sum())
 
 
 def _slow(image: Image, tissue: NDArray[np.bool_], count: Image) -> Image:
     """The mean of the tissue around each voxel of it; `count`: how much of it there is."""
-    total = ndimage.gaussian_filter(np.where(tissue, image, 0).astype(np.float32), SLOW)
+    total = ndimage.gaussian_filter(np.where(tissue, image, 0).astype(np.float32), SLOW, mode="constant")
     mean: Image = total[tissue] / count
     return mean
 
