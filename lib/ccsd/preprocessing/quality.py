@@ -37,7 +37,7 @@ MAX_BIAS = 2.4  # `bias_ratio`
 MAX_GHOSTS = 0.08  # `air_ghosts`
 EXCHANGED_FLUID = -0.1  # `fluid_contrast`
 MIN_INFORMATION = 0.5  # nats that two aligned heads share; 10 mm apart they share less
-MIN_OF_TEMPLATE = 0.45  # nats that a brain shares with the standard one; upside down it shares less
+MIN_OF_TEMPLATE = 0.455  # nats that a brain shares with the standard one; upside down it shares less
 
 Matrix = NDArray[np.float64]
 
