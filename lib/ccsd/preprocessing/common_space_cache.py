@@ -30,7 +30,7 @@ from ccsd.preprocessing.common_space import (
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 5  # raise it when a step of ccsd.preprocessing.common_space changes, so that older results are not used
+FORMAT = 6  # raise it when a step of ccsd.preprocessing.common_space changes, so that older results are not used
 KEPT = 32  # studies, of about 25 MB each
 
 
