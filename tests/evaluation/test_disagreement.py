@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ccsd.inference.disagreement import subset_disagreement
-from ccsd.inference.predict import WindowConfig
+from ccsd.inference.windows import WindowConfig
 from ccsd.method.network import PRESETS, CCSDNetwork, Features
 from ccsd.method.task import BRATS
 from ccsd.models.checkpoint import untrained

@@ -14,7 +14,8 @@ from ccsd.demo.phantom import Phantom, PhantomConfig, make_phantom, write_phanto
 from ccsd.evaluation import lattice as subsets15
 from ccsd.evaluation.lattice import Measured, dice_by_subset, mean_over, measure, read_labelled, table
 from ccsd.evaluation.metrics import HD95_ONE_EMPTY
-from ccsd.inference.predict import WindowConfig, predict
+from ccsd.inference.predict import predict
+from ccsd.inference.windows import WindowConfig
 from ccsd.method import subsets
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccsd.inference.feature_cache import digest, feature_cache, joined, keep, size_of
-from ccsd.inference.predict import WindowConfig, predict
+from ccsd.inference.predict import predict
+from ccsd.inference.windows import WindowConfig
 from ccsd.method.network import PRESETS, CCSDNetwork, Features
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint

@@ -19,7 +19,7 @@ from ccsd.inference.agreement import RegionAgreement
 from ccsd.inference.confidence import MIN_AGREEMENT, ONE_MODALITY, Confidence, confidence_of, expected_gain
 from ccsd.inference.mask_file import agreement_beside, write_agreement, write_mask
 from ccsd.inference.pipeline import Options, Segmentation, mask_on_grid, segment
-from ccsd.inference.predict import WindowConfig
+from ccsd.inference.windows import WindowConfig
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint

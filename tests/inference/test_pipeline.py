@@ -17,7 +17,7 @@ import torch
 from ccsd.common.errors import InputError, NotFoundError
 from ccsd.inference.mask_file import write_mask
 from ccsd.inference.pipeline import Options, Segmenter, segment
-from ccsd.inference.predict import WindowConfig
+from ccsd.inference.windows import WindowConfig
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint

@@ -23,7 +23,7 @@ from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.evaluation.lattice import measure, read_labelled
 from ccsd.export.bundle import export
 from ccsd.imaging.volumes import Grid
-from ccsd.inference.predict import WindowConfig
+from ccsd.inference.windows import WindowConfig
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint

@@ -14,7 +14,7 @@ from ccsd.common.errors import GridMismatchError, InputError
 from ccsd.demo.phantom import Phantom
 from ccsd.evaluation.lattice import measure, read_labelled
 from ccsd.imaging.volumes import Grid, Volume, write_volume
-from ccsd.inference.predict import WindowConfig
+from ccsd.inference.windows import WindowConfig
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint

@@ -19,7 +19,8 @@ from ccsd.imaging.lattice import lies_on
 from ccsd.imaging.volumes import Grid, Volume
 from ccsd.inference.label_map import MIN_COMPONENT_FRACTION, label_map
 from ccsd.inference.pipeline import common_input, mask_on_grid
-from ccsd.inference.predict import WindowConfig, predict
+from ccsd.inference.predict import predict
+from ccsd.inference.windows import WindowConfig
 from ccsd.method import subsets
 from ccsd.method.network import CCSDNetwork
 from ccsd.method.task import Task

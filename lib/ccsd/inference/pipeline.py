@@ -25,6 +25,7 @@ from ccsd.inference.feature_cache import FeatureCache, feature_cache
 from ccsd.inference.label_map import MIN_COMPONENT_FRACTION, label_map
 from ccsd.inference.predict import predict
 from ccsd.inference.segmentation import Options, Segmentation
+from ccsd.inference.windows import fitting
 from ccsd.method import subsets
 from ccsd.method.task import BRATS, Task
 from ccsd.models.checkpoint import Checkpoint
@@ -100,6 +101,8 @@ class Segmenter:
             clock.step("prepare")
         with self._lock:
             checkpoint = self.model.current()
+            network = checkpoint.network.to_device(options.device)
+            options = replace(options, window=fitting(options.window, prepared.volumes.shape[1:], network))
             found = region_probabilities(checkpoint, prepared, options, memory=self.memory)
         clock.step("network")
         fraction = options.min_component_fraction

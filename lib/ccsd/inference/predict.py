@@ -4,48 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import get_args
 
 import torch
 from monai.inferers import sliding_window_inference
 from torch import Tensor
 
-from ccsd.common.devices import Precision, computed_in
-from ccsd.common.errors import InputError
+from ccsd.common.devices import computed_in
 from ccsd.common.stopping import check_cancelled
 from ccsd.inference.feature_cache import FeatureCache, digest, joined, keep, without_specific
+from ccsd.inference.windows import WindowConfig, fitting
 from ccsd.method.network import CCSDNetwork, Features
-
-MAX_SINGLE_WINDOW = 224  # voxels an edge; a brain at 1 mm is smaller, anything larger is cut into windows
-
-
-@dataclass(frozen=True)
-class WindowConfig:
-    """How a study is cut and computed.
-
-    Instance norm takes its statistics over the window, so a window much larger than the training crops costs Dice.
-
-    Attributes:
-        edge: in voxels (None: the whole study in one window).
-        overlap: as a share of the edge.
-        precision: of the network; "auto" is what the device is quickest in (`ccsd.common.devices`).
-
-    Raises:
-        InputError: an edge under 32 voxels, an overlap outside [0, 0.75], or an unknown precision.
-    """
-
-    edge: int | None = 128
-    overlap: float = 0.25
-    precision: Precision = "auto"
-
-    def __post_init__(self) -> None:
-        if self.precision not in get_args(Precision):
-            raise InputError(f"precision is {self.precision!r}, expected one of {', '.join(get_args(Precision))}")
-        if self.edge is not None and not 32 <= self.edge <= 512:
-            raise InputError(f"window is {self.edge} voxels, expected 32 to 512")
-        if not 0 <= self.overlap <= 0.75:  # 64 times the work of none
-            raise InputError(f"overlap is {self.overlap}, expected 0 to 0.75")
 
 
 @torch.no_grad()
@@ -69,6 +37,7 @@ def predict(
     """
     device = next(network.parameters()).device
     kind = computed_in(window.precision, device)
+    window = fitting(window, volumes.shape[1:], network)
     roi = _roi(volumes.shape[1:], window, network.divisor)
     own = [m for m in range(network.n) if present[m]]
     single = all(edge <= limit for edge, limit in zip(volumes.shape[1:], roi, strict=True))
@@ -111,6 +80,5 @@ def predict(
 
 
 def _roi(shape: Sequence[int], window: WindowConfig, divisor: int) -> list[int]:
-    """The window's edges: the whole study if it is small enough, multiples of the network's divisor."""
-    limit = window.edge or MAX_SINGLE_WINDOW
-    return [divisor * math.ceil(min(edge, limit) / divisor) for edge in shape]
+    """The window's edges, no larger than the study, in multiples of the network's divisor."""
+    return [divisor * math.ceil(min(edge, window.edge or edge) / divisor) for edge in shape]

@@ -17,7 +17,7 @@ from ccsd.imaging.volumes import Grid, Volume
 from ccsd.inference import answer
 from ccsd.inference.confidence import ONE_MODALITY, Confidence, expected_gain
 from ccsd.inference.label_map import MIN_COMPONENT_FRACTION
-from ccsd.inference.predict import WindowConfig
+from ccsd.inference.windows import WindowConfig
 from ccsd.method.task import Task
 from ccsd.models.card import UNTRAINED
 from ccsd.models.checkpoint import Checkpoint

@@ -122,6 +122,12 @@ class CCSDNetwork(nn.Module):
         """Every edge of an input must be a multiple of this many voxels."""
         return int(self.config.stem_stride * 2 ** (len(self.config.widths) - 1))
 
+    @property
+    def features_per_voxel(self) -> float:
+        """Values of features for each voxel of the input: shared, specific and fused, of all modalities and scales."""
+        strides = [self.config.stem_stride * 2**scale for scale in range(len(self.config.widths))]
+        return 3 * self.n * sum(width / s**3 for width, s in zip(self.config.widths, strides, strict=True))
+
     def to_device(self, device: torch.device) -> CCSDNetwork:
         """Move to `device`, in the memory format that its convolutions are fastest in."""
         memory = torch.channels_last_3d if device.type == "cpu" else torch.contiguous_format

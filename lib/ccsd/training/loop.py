@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ccsd.common.errors import InputError
 from ccsd.evaluation.lattice import dice_by_subset, mean_over
-from ccsd.inference.predict import WindowConfig
+from ccsd.inference.windows import WindowConfig
 from ccsd.method import subsets
 from ccsd.method.network import CCSDNetwork
 from ccsd.training.cases import Case, Sample, batches, on_device

@@ -49,6 +49,11 @@ class PlainUNet(nn.Module):
         """Every edge of an input must be a multiple of this many voxels."""
         return int(STRIDE * 2 ** (len(FILTERS) - 1))
 
+    @property
+    def features_per_voxel(self) -> float:
+        """As `CCSDNetwork.features_per_voxel`."""
+        return sum(width / (STRIDE * 2**scale) ** 3 for scale, width in enumerate(FILTERS))
+
     def to_device(self, device: torch.device) -> PlainUNet:
         return self.to(device)
 

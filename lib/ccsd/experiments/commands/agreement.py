@@ -17,7 +17,8 @@ from torch import Tensor
 from ccsd.inference.agreement import agreement_map, leave_one_out, region_agreement
 from ccsd.inference.confidence import MIN_AGREEMENT, region_masks
 from ccsd.inference.label_map import MIN_COMPONENT_FRACTION
-from ccsd.inference.predict import WindowConfig, predict
+from ccsd.inference.predict import predict
+from ccsd.inference.windows import WindowConfig
 from ccsd.method import subsets
 from ccsd.method.task import BRATS, Task
 from ccsd.models import checkpoint

@@ -22,7 +22,7 @@ from ccsd.common.settings import read_task
 from ccsd.evaluation.lattice import measure, read_labelled
 from ccsd.evaluation.summary import summarise
 from ccsd.experiments.baselines.arms import ARMS, untrained
-from ccsd.inference.predict import WindowConfig
+from ccsd.inference.windows import WindowConfig
 from ccsd.method.network import CCSDNetwork
 from ccsd.method.task import BRATS, Task
 from ccsd.studies.lists import select

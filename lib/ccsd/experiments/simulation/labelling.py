@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ccsd.experiments.simulation.sites import NETWORK, TASK, A, B, make_case
 from ccsd.inference.disagreement import subset_disagreement
-from ccsd.inference.predict import WindowConfig, predict
+from ccsd.inference.predict import predict
+from ccsd.inference.windows import WindowConfig
 from ccsd.method import subsets
 from ccsd.method.network import CCSDNetwork
 from ccsd.models.checkpoint import untrained

@@ -14,7 +14,7 @@ from ccsd.imaging.volumes import temporary_image
 from ccsd.inference.label_map import MIN_COMPONENT_FRACTION
 from ccsd.inference.mask_file import EXTENSIONS, agreement_beside, write_agreement, write_mask
 from ccsd.inference.pipeline import Segmentation, Segmenter, find_study
-from ccsd.inference.predict import WindowConfig
+from ccsd.inference.windows import WindowConfig
 from ccsd.models.card import UNTRAINED
 from ccsd.models.served import ServedModel
 from ccsd.preprocessing.common_space import MODES
@@ -34,7 +34,7 @@ class CCSDInferTask(InferTask):
             "device": list(device_names()),
             "modalities": "all",
             "preprocess": list(MODES),
-            "window": window.edge,
+            "window": window.edge or 0,
             "overlap": window.overlap,
             "specks": MIN_COMPONENT_FRACTION,
             "confidence": False,

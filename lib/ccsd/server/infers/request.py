@@ -13,7 +13,7 @@ from ccsd.common.errors import InputError
 from ccsd.inference.label_map import MIN_COMPONENT_FRACTION
 from ccsd.inference.mask_file import EXTENSIONS
 from ccsd.inference.pipeline import Options
-from ccsd.inference.predict import WindowConfig
+from ccsd.inference.windows import WindowConfig
 from ccsd.method.task import Task
 from ccsd.preprocessing.common_space import MODES
 

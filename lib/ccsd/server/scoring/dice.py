@@ -12,7 +12,7 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from ccsd.common.devices import read_device
 from ccsd.common.errors import InputError
 from ccsd.evaluation.lattice import dice_by_subset, mean_over, table
-from ccsd.inference.predict import WindowConfig
+from ccsd.inference.windows import WindowConfig
 from ccsd.models.checkpoint import Checkpoint
 from ccsd.models.served import ServedModel
 from ccsd.server.datastores.store import StudyDatastore

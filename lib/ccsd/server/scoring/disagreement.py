@@ -12,7 +12,7 @@ from ccsd.common.devices import read_device
 from ccsd.common.errors import InputError
 from ccsd.inference.disagreement import subset_disagreement
 from ccsd.inference.pipeline import common_input
-from ccsd.inference.predict import WindowConfig
+from ccsd.inference.windows import WindowConfig
 from ccsd.models.checkpoint import Checkpoint
 from ccsd.models.served import ServedModel
 from ccsd.server.datastores.store import StudyDatastore
