@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import time
@@ -13,6 +14,7 @@ import nibabel as nib
 import nrrd
 import numpy as np
 import pytest
+import requests
 
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.imaging.volumes import Grid, read_grid, read_volume, write_volume
@@ -190,6 +192,16 @@ def test_submit_keeps_the_segments_by_their_names_in_whatever_order_the_list_has
     stored = user.logic.datastore()["objects"]["a_flair"]["labels"]["final"]["info"]
     assert stored["label_info"] == mixed
     assert stored["client_id"] == "user-1"
+
+
+def test_the_reviewer_module_notes_its_verdict_on_the_label(user: Slicer, server: Server) -> None:
+    """As MONAILabelReviewer's MonaiServerREST sends it."""
+    verdict = {"segmentationMeta": {"status": "approved", "level": "easy"}}
+    url = f"{server.url}/datastore/updatelabelinfo?label=a_flair&tag=final"
+    assert requests.put(url, data={"params": json.dumps(verdict)}, timeout=60).status_code == 200
+    told = user.logic.datastore()["objects"]["a_flair"]["labels"]["final"]["info"]
+    assert told["segmentationMeta"] == verdict["segmentationMeta"]
+    assert told["client_id"] == "user-1", "what was noted before stays"
 
 
 def test_a_label_drawn_on_another_volume_is_refused_and_the_sentence_reaches_the_dialog(

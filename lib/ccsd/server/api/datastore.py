@@ -70,6 +70,12 @@ def note_on_label(label: str, tag: str, info: str = INFO, user: User = ANNOTATOR
     return app_instance().datastore().update_label_info(label, tag, _notes(info, OF_LABELS, user))
 
 
+@router.put("/updatelabelinfo", include_in_schema=False)
+def note_on_label_by_its_old_name(label: str, tag: str, params: str = PARAMS, user: User = ANNOTATOR) -> Any:
+    """As `note_on_label`: Slicer's module MONAILabelReviewer asks by this name (its MonaiServerREST.updateLabelInfo)."""
+    return note_on_label(label, tag, params, user)
+
+
 @router.head("/image", dependencies=[USER])
 def check_image(image: str, check_sum: str = "") -> dict[str, Any]:
     """404 if there is no such image, or if its file has another `check_sum` (`SHA256:<hex>`, `SHA512:`, `MD5:`)."""
