@@ -72,7 +72,7 @@ def note_on_label(label: str, tag: str, info: str = INFO, user: User = ANNOTATOR
 
 @router.put("/updatelabelinfo", include_in_schema=False)
 def note_on_label_by_its_old_name(label: str, tag: str, params: str = PARAMS, user: User = ANNOTATOR) -> Any:
-    """As `note_on_label`: Slicer's module MONAILabelReviewer asks by this name (its MonaiServerREST.updateLabelInfo)."""
+    """As `note_on_label`: by this name Slicer's module MONAILabelReviewer asks for it (`updateLabelInfo`)."""
     return note_on_label(label, tag, params, user)
 
 
