@@ -167,7 +167,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, default=SHIPPED, help="weights (default: the app's)")
     parser.add_argument("--studies", type=Path, help="text file of study ids, one a line (default: all with a label)")
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS)")
-    parser.add_argument("--window", type=int, default=0, help="voxels an edge; 0: the whole study at once")
+    parser.add_argument(
+        "--window", type=int, default=WindowConfig.edge, help="voxels an edge; 0: the whole study at once"
+    )
     parser.add_argument(
         "--overlap", type=float, default=WindowConfig.overlap, help="of windows, as a share of their edge"
     )

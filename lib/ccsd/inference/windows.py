@@ -14,7 +14,7 @@ from ccsd.common.devices import Precision, computed_in
 from ccsd.common.errors import InputError
 from ccsd.method.network import CCSDNetwork
 
-SMALL_WINDOW = 128  # voxels an edge, where the whole study does not fit
+WINDOW = 128  # voxels an edge: better than the whole study at once (docs/notebook.md), and it always fits
 SPARE = 2.5  # bytes that the network takes for each byte of its features; 1.8 to 2.3 were measured
 
 
@@ -31,7 +31,7 @@ class WindowConfig:
         InputError: an edge under 32 voxels, an overlap outside [0, 0.75], or an unknown precision.
     """
 
-    edge: int | None = None
+    edge: int | None = WINDOW
     overlap: float = 0.25
     precision: Precision = "auto"
 
@@ -45,7 +45,7 @@ class WindowConfig:
 
 
 def fitting(window: WindowConfig, shape: Sequence[int], network: CCSDNetwork) -> WindowConfig:
-    """`window`, or windows of `SMALL_WINDOW` voxels if it is the whole study and the device has no memory for that.
+    """`window`, or windows of `WINDOW` voxels if it is the whole study and the device has no memory for that.
 
     Args:
         shape: of the study in voxels (D, H, W).
@@ -54,7 +54,7 @@ def fitting(window: WindowConfig, shape: Sequence[int], network: CCSDNetwork) ->
     device = next(network.parameters()).device
     if window.edge is not None or needed(shape, network, computed_in(window.precision, device)) <= free(device):
         return window
-    return replace(window, edge=SMALL_WINDOW)
+    return replace(window, edge=WINDOW)
 
 
 def needed(shape: Sequence[int], network: CCSDNetwork, kind: torch.dtype) -> float:

@@ -16,7 +16,7 @@ import torch
 
 from ccsd.experiments.benchmarks.growth import ROUTES, STORE, TINY, make_studies, routes, store, volume
 from ccsd.imaging.volumes import write_volume
-from ccsd.inference.windows import SMALL_WINDOW
+from ccsd.inference.windows import WINDOW
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
 from ccsd.models.served import SHIPPED, ServedModel
@@ -62,7 +62,7 @@ def _studies(arguments: argparse.Namespace, folder: Path) -> tuple[Table, Table]
 def _volumes(arguments: argparse.Namespace, folder: Path) -> dict[str, Table]:
     model = ServedModel(folder / "none.pt", arguments.model, BRATS, PRESETS[arguments.preset])
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    windows = {"one window": 0, f"windows of {SMALL_WINDOW}": SMALL_WINDOW}
+    windows = {f"windows of {WINDOW}": WINDOW, "one window": 0}
     tables: dict[str, Table] = {name: {} for name in windows}
     for edge in arguments.edges:
         for name, window in windows.items():

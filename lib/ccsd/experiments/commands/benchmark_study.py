@@ -34,7 +34,7 @@ from ccsd.experiments.benchmarks.study import (
     ours,
     peers,
 )
-from ccsd.inference.windows import SMALL_WINDOW
+from ccsd.inference.windows import WINDOW
 from ccsd.method.network import PRESETS, CCSDNetwork
 from ccsd.method.task import BRATS
 from ccsd.models.served import SHIPPED, ServedModel
@@ -66,7 +66,7 @@ def _study(arguments: argparse.Namespace, model: ServedModel, folder: Path, devi
     """Prints the steps; returns the seconds of all modalities in the default window."""
     study, cache = folder / "studies" / "study0", folder / "cache"
     totals = []
-    for window in (0, SMALL_WINDOW):
+    for window in (WINDOW, 0):
         name = f"window {window}" if window else "the whole study in one window"
         print(f"{name}: seconds\n\n| modalities | {' | '.join(STEPS)} | ratio |\n|---|{'---|' * (len(STEPS) + 1)}")
         rows = file_to_mask(model, study, cache, device=str(device), window=window, repeats=arguments.repeats)
