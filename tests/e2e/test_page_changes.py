@@ -191,9 +191,9 @@ def test_an_empty_label_is_shown_with_a_word(page: Page, server: Server, phantom
 def test_a_training_shows_its_steps_and_when_it_ended(page: Page, server: Server) -> None:
     page.get_by_role("link", name="Training").click()
     status = page.locator(".status")
-    wanted = {"max_epochs": 1, "steps": 60, "patch": 32, "publish_margin": 1, "publish_collapse": 1}
+    wanted = {"max_epochs": 1, "steps": 300, "patch": 32, "publish_margin": 1, "publish_collapse": 1}
     assert server.post("/train/ccsd", json=wanted).ok
-    expect(status).to_have_text(re.compile(r"RUNNING since .*: epoch 1 of 1, step \d+ of 60, about"), timeout=90_000)
+    expect(status).to_have_text(re.compile(r"RUNNING since .*: epoch 1 of 1, step \d+ of 300, about"), timeout=90_000)
     assert server.get("/train/").json()["progress"]["doing"]
     expect(page.locator("progress")).to_be_visible()
     keep_picture(page, "page_training_steps")

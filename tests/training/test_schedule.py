@@ -27,7 +27,7 @@ def case() -> Case:
     return Case("noise", volumes, label, 0b1111, torch.nonzero(label).short(), torch.ones(3, dtype=torch.bool))
 
 
-def started(**settings: float) -> Run:
+def started(**settings: float | str) -> Run:
     config = TrainConfig(**{"max_epochs": 2, "steps": 4, "patch": EDGE, "warm_up": 0, **settings})  # type: ignore[arg-type]
     return Run(checkpoint.untrained(BRATS, PRESETS["tiny"]).network, config, device=torch.device("cpu"))
 
@@ -73,3 +73,8 @@ def test_crops_are_flipped_along_every_axis_half_of_the_time(case: Case) -> None
         _, label = crop(case, patch=EDGE, tumour_share=0, augment=True, generator=generator)
         high += (torch.nonzero(label).float().mean(dim=0) > (EDGE - 1) / 2).float()
     assert all(times / 4 < count < 3 * times / 4 for count in high.tolist())
+
+
+@pytest.mark.parametrize(("patch", "kind"), [(16, torch.float32), (24, torch.bfloat16)])
+def test_crops_that_are_too_small_for_bfloat16_on_a_cpu_are_computed_in_float32(patch: int, kind: torch.dtype) -> None:
+    assert started(patch=patch, large_patch=24, precision="bfloat16").computed_in == kind  # `tiny` divides by 8

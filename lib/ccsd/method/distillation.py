@@ -39,8 +39,8 @@ def divergence(teacher: Tensor, student: Tensor, tau: float) -> Tensor:
         teacher, student: features (B, C, D, H, W); the teacher is detached.
         tau: temperature, > 0.
     """
-    log_p = F.log_softmax(teacher.detach() / tau, dim=1)
-    log_q = F.log_softmax(student / tau, dim=1)
+    log_p = F.log_softmax(_full(teacher.detach()) / tau, dim=1)
+    log_q = F.log_softmax(_full(student) / tau, dim=1)
     return (log_p.exp() * (log_p - log_q)).sum(dim=1).mean() * tau**2
 
 
@@ -51,15 +51,21 @@ def normalised_divergence(teacher: Tensor, student: Tensor, tau: float) -> Tenso
 
 
 def _normalised(z: Tensor) -> Tensor:
+    z = _full(z)
     deviation, mean = torch.std_mean(z, dim=(2, 3, 4), keepdim=True, correction=0)
     return (z - mean) / (deviation + 1e-5)
+
+
+def _full(z: Tensor) -> Tensor:
+    """In single precision at least: differences of logarithms are lost in the half precision of mixed precision."""
+    return z.to(torch.promote_types(z.dtype, torch.float32))
 
 
 def region_divergence(teacher: Tensor, student: Tensor, tau: float) -> Tensor:
     """`divergence` for region logits (B, R, D, H, W): regions overlap, so each is a two-class distribution of its own
     (a softmax over regions would not see a shift that all of them share); mean over B, R and locations."""
-    teacher = teacher.detach() / tau
-    student = student / tau
+    teacher = _full(teacher.detach()) / tau
+    student = _full(student) / tau
     p = torch.sigmoid(teacher)
     inside = F.logsigmoid(teacher) - F.logsigmoid(student)
     outside = F.logsigmoid(-teacher) - F.logsigmoid(-student)

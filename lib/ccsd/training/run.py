@@ -21,6 +21,9 @@ from ccsd.training.config import TrainConfig
 from ccsd.training.limit import TimeLimit
 from ccsd.training.processes import SINGLE, Processes
 
+# On a CPU PyTorch 2.13 (oneDNN) gives the weights of a bfloat16 convolution over two voxels an edge gradients from
+# memory that it never wrote: crops with fewer voxels than this at the deepest scale are computed in float32.
+SAFE_EDGE = 3
 MAX_NORM = 12.0  # of the gradient; what is longer is shortened to it
 
 
@@ -79,6 +82,9 @@ class Run:
         self.config = config
         self.device = device
         self.computed_in = computed_in(config.precision, device)
+        least = min(edge for edges in used.values() for edge in edges) // network.divisor
+        if device.type == "cpu" and least < SAFE_EDGE:
+            self.computed_in = torch.float32
         self.processes = processes
         self.limit = limit
         self.network = network.to_device(device)
