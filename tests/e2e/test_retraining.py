@@ -127,7 +127,7 @@ def test_what_the_rule_keeps_back_is_listed_compared_pinned_and_rolled_back(
     server: Server, phantom: Phantom, tmp_path: Path
 ) -> None:
     assert save_label(server, "b_flair", label_file(phantom, tmp_path)).ok  # two modalities, three subsets
-    train(server, **{**SHORT, "max_epochs": 20, "steps": 5, "learning_rate": 0.01})
+    train(server, **{**SHORT, "max_epochs": 40, "steps": 5, "learning_rate": 0.01})
     first = server.wait_for_training({"DONE"})["outcome"].split()[1].rstrip(":")
     train(server, **{**SHORT, "learning_rate": 0.9, "steps": 20, "publish_margin": 0})
     outcome = server.wait_for_training({"DONE"})["outcome"]
@@ -173,7 +173,7 @@ def test_a_server_that_was_killed_goes_on_with_the_training_when_asked(
         assert again.get("/info/").json()["models"]["ccsd"]["version"].split("-")[0] == served.split("-")[0] == "ccsd"
         assert again.get("/datastore/").json()["completed"] == 1
         assert train(again, **LONG).ok
-        wait_until(lambda: "resuming after epoch" in again.log.read_text(), 60, "not resumed")  # noqa: B023
+        wait_until(lambda: "resuming after epoch" in again.log.read_text(), 180, "not resumed")  # noqa: B023
         again.delete("/train/")
 
 
