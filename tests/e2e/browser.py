@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,18 +29,32 @@ def open_chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def watched_page(browser: Browser, url: str, *, height: int, failures: bool = True) -> Iterator[Page]:
-    """`url`, which must neither complain nor ask another server; with `failures`, no request may fail."""
+def local_page(
+    browser: Browser, url: str, *, height: int, prepare: Callable[[Page], None] | None = None
+) -> Iterator[Page]:
+    """`url` in a page of its own, which reaches no other server; `prepare` is called before it is opened."""
     page = browser.new_page(viewport={"width": 1400, "height": height})
-    complaints: list[str] = []
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda e: complaints.append(str(e)))
-    if failures:
-        page.on("requestfailed", lambda r: complaints.append(f"{r.url} {r.failure}"))
     stay_local(page, url.removesuffix("/").removesuffix("/ccsd"))
+    if prepare:
+        prepare(page)
     page.goto(url)
     yield page
     page.close()
+
+
+@contextmanager
+def watched_page(browser: Browser, url: str, *, height: int, failures: bool = True) -> Iterator[Page]:
+    """As `local_page`, and the page must not complain; with `failures`, no request may fail."""
+    complaints: list[str] = []
+
+    def watch(page: Page) -> None:
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: complaints.append(str(e)))
+        if failures:
+            page.on("requestfailed", lambda r: complaints.append(f"{r.url} {r.failure}"))
+
+    with local_page(browser, url, height=height, prepare=watch) as page:
+        yield page
     assert complaints == []
 
 

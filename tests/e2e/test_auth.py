@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import jwt
 import pytest
@@ -12,21 +13,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from playwright.sync_api import Browser, Page, expect
 
 from ccsd.demo.phantom import Phantom, write_phantom
-from ccsd.method.network import PRESETS
-from ccsd.method.task import BRATS
-from ccsd.models import checkpoint
-from tests.e2e.browser import keep_picture, stay_local
+from tests.e2e.browser import keep_picture, local_page
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.identity import PASSWORD, realm
 from tests.e2e.viewing import open_study
 
 
 @pytest.fixture(scope="module")
-def server(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(phantom: Phantom, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("auth")
     write_phantom(phantom, folder / "studies" / "case", "case")
-    weights = folder / "tiny.pt"
-    checkpoint.save(weights, checkpoint.untrained(BRATS, PRESETS["tiny"]).network, name="tiny")
     with realm() as address:
         variables = {"MONAI_LABEL_AUTH_ENABLE": "true", "MONAI_LABEL_AUTH_REALM_URI": address}
         yield from start_server(folder / "studies", folder, weights=weights, variables=variables)
@@ -88,11 +84,8 @@ def test_a_wrong_password_is_refused_with_a_sentence(server: Server) -> None:
 
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1400, "height": 1100})
-    stay_local(page, server.url)
-    page.goto(f"{server.url}/ccsd/")
-    yield page
-    page.close()
+    with local_page(browser, f"{server.url}/ccsd/", height=1100) as page:
+        yield page
 
 
 def sign_in(page: Page, user: str, password: str = PASSWORD) -> None:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.imaging.grid import Grid
 from ccsd.imaging.volumes import read_grid, read_values, write_volume
-from tests.e2e.browser import keep_picture, stay_local
+from tests.e2e.browser import keep_picture, local_page
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.viewing import open_study
 from tests.studies.dicom_files import Made, write_series
@@ -50,11 +50,8 @@ def server(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
-    stay_local(page, server.url)
-    page.goto(f"{server.url}/ccsd")
-    yield page
-    page.close()
+    with local_page(browser, f"{server.url}/ccsd", height=900) as page:
+        yield page
 
 
 def slice_shown(page: Page) -> int:

@@ -63,5 +63,8 @@ def needed(shape: Sequence[int], network: CCSDNetwork, kind: torch.dtype) -> flo
 
 
 def free(device: torch.device) -> int:
-    """Bytes."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    """Bytes; on a GPU also those that PyTorch keeps and does not use."""
+    if device.type != "cuda":
+        return psutil.virtual_memory().available
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept

@@ -33,7 +33,8 @@ class TrainConfig:
         parent_weight: share of the weights that the run started from in what is validated and published, against
             forgetting.
         precision: of the forward pass; "bfloat16" is mixed precision by autocast; "auto" is what the device is quickest
-            in (`ccsd.common.devices`).
+            in (`ccsd.common.devices`). On a CPU very small crops are always computed in float32
+            (`ccsd.training.run.SAFE_EDGE`).
         seed: of crops, augmentation and subsets.
     """
 
