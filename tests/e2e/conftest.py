@@ -12,11 +12,13 @@ from playwright.sync_api import Browser
 
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.experiments.benchmarks.server import Server, free_port, running, wait_until
+from tests.conftest import REPOSITORY
 from tests.e2e.browser import open_chromium
 
 __all__ = ["Server", "free_port", "start_server", "wait_until"]
 
-WARNED = re.compile(r"^\S+/ccsd/\S+: \w+Warning: .*", re.MULTILINE)  # as Python writes it, by a line of ours
+OURS = re.escape(str(REPOSITORY)) + r"/(?:lib|apps)/\S+"
+WARNED = re.compile(rf"^{OURS}: \w+Warning: .*", re.MULTILINE)  # as Python writes it, by a line of ours
 
 
 def start_server(
