@@ -190,11 +190,13 @@ def test_confidence_gives_a_map_beside_each_mask_and_columns_of_the_table(
     assert agreed.shape == mask.shape
     assert np.array_equal(agreed.affine, mask.affine)
     row = table(out)["one"]
-    assert float(row["ET_agreement"]) == one["regions"]["ET"]["agreement"]
+    for kind in ("agreement", "certainty"):
+        assert float(row[f"WT_{kind}"]) == one["regions"]["WT"][kind]
     assert [float(row["WT_low_ml"]), float(row["WT_high_ml"])] == one["regions"]["WT"]["range_ml"]
     assert two["reason"] == "one modality: no agreement can be told"
     assert not (out / "two_agreement.nii.gz").exists()
     assert table(out)["two"]["WT_agreement"] == ""
+    assert float(table(out)["two"]["WT_certainty"]) == two["regions"]["WT"]["certainty"]
 
 
 def test_masks_without_their_confidence_are_made_again_when_it_is_asked_for(

@@ -209,7 +209,7 @@ def test_the_map_of_agreement_is_drawn_where_the_masks_without_one_modality_diff
     page.wait_for_selector("#canvas-axial[data-drawn$=made]", timeout=60_000)
     page.get_by_role("button", name="agreement", exact=True).click()
     expect(page.locator("#ramp")).to_contain_text("75 %")
-    expect(page.locator("#regions thead")).to_contain_text("agreement")
+    expect(page.locator("#regions thead")).to_contain_text("certaintyrangeagreement")
     page.locator("[data-key=opacity]").fill("1")
     page.get_by_label("show the crosshair").uncheck()
     keep_picture(page, "page_agreement")

@@ -16,7 +16,14 @@ from scipy.ndimage import gaussian_filter
 from ccsd.common.errors import InputError
 from ccsd.imaging.grid import Grid, Volume
 from ccsd.inference.agreement import RegionAgreement
-from ccsd.inference.confidence import MIN_AGREEMENT, ONE_MODALITY, Confidence, confidence_of, expected_gain
+from ccsd.inference.confidence import (
+    MIN_CERTAINTY,
+    ONE_MODALITY,
+    Confidence,
+    confidence_of,
+    expected_gain,
+    soft_dice,
+)
 from ccsd.inference.mask_file import agreement_beside, write_agreement, write_mask
 from ccsd.inference.pipeline import Options, Segmentation, mask_on_grid, segment
 from ccsd.inference.windows import WindowConfig
@@ -136,25 +143,57 @@ def test_of_one_modality_no_agreement_is_told_and_no_map_is_written(
     found = segment(study_folder, weights=weights, options=replace(SURE, modalities=("flair",)))
     told = found.answer()["confidence"]
     assert told["reason"] == ONE_MODALITY == "one modality: no agreement can be told"
-    assert told["regions"]["WT"] == {
+    whole = dict(told["regions"]["WT"])
+    assert 0 < whole.pop("certainty") < MIN_CERTAINTY
+    assert whole == {
+        "low": True,
         "agreement": None,
-        "low": None,
         "volume_ml": found.volumes_ml["WT"],
         "range_ml": None,
         "without": {},
     }
+    assert f"is below {MIN_CERTAINTY:.2f}" in next(w for w in found.warnings if w.startswith("WT is uncertain"))
     with pytest.raises(InputError, match="has no map of agreement: one modality"):
         write_agreement(tmp_path / "a.nii.gz", found)
 
 
-def test_a_region_that_agrees_little_is_warned_of_with_the_modality_that_decides() -> None:
-    unsure = RegionAgreement(MIN_AGREEMENT - 0.11, 100, 0, 100, {"t1": 0.9, "t1ce": 0.08}, {"t1": -5, "t1ce": -100})
-    sure = replace(unsure, score=MIN_AGREEMENT)
-    confidence = Confidence({"WT": sure, "ET": unsure}, None, 0.001)
-    assert confidence.warnings == [
-        f"ET is uncertain: agreement {unsure.score:.2f} is below {MIN_AGREEMENT:.2f}; "
-        "it changes most without t1ce (Dice 0.08)"
-    ]
+BLOCK = torch.zeros(4, 4, 4, dtype=torch.bool)
+BLOCK[:2] = True  # 32 of 64 voxels
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "expected"), [(1.0, 0.0, 1.0), (0.8, 0.2, 0.8), (0.6, 0.1, 2 * 0.6 / 1.7)]
+)
+def test_the_soft_dice_of_a_mask_with_its_probabilities(inside: float, outside: float, expected: float) -> None:
+    assert soft_dice(torch.where(BLOCK, inside, outside), BLOCK) == pytest.approx(expected, abs=1e-5)
+
+
+def test_certainty_is_that_of_the_mask_from_all_modalities_and_of_an_empty_one_nothing_is_told() -> None:
+    images = {m: Volume(brain(), Grid(SHAPE, np.eye(4))) for m in PAIR}
+    common = to_common_space(images, target="t1", mode="off")
+    prepared = prepare(common.volumes, BRATS.modalities, spacing=BRATS.spacing)
+    shape = tuple(prepared.volumes.shape[1:])
+    whole, core = (torch.full(shape, 0.2), torch.full(shape, 0.1))
+    whole[4:12, 4:12, 4:12], core[6:10, 6:10, 6:10] = 0.95, 0.6
+    probabilities = torch.stack([whole, core, torch.full(shape, 0.49)])  # no ET
+    found = {0b0101: probabilities, 0b0001: torch.ones_like(probabilities), 0b0100: torch.ones_like(probabilities)}
+    confidence = confidence_of(found, prepared, common, BRATS, fraction=0)
+    expected = {"WT": soft_dice(whole, whole > 0.5), "TC": soft_dice(core, core > 0.5), "ET": None}
+    assert confidence.certainty == expected
+    told = confidence.of_region("ET", 0)
+    assert (told["certainty"], told["low"], told["agreement"]) == (None, None, 0)
+    assert [warning[:2] for warning in confidence.warnings] == ["WT", "TC"]
+
+
+def test_a_region_of_low_certainty_is_warned_of_with_the_modality_that_decides() -> None:
+    agreed = RegionAgreement(0.49, 100, 0, 100, {"t1": 0.9, "t1ce": 0.08}, {"t1": -5, "t1ce": -100})
+    unsure = MIN_CERTAINTY - 0.11
+    all_alike = replace(agreed, without={"t1": 1.0, "t1ce": 1.0})
+    certainty = {"WT": MIN_CERTAINTY, "TC": unsure, "ET": unsure}
+    confidence = Confidence(certainty, {"WT": agreed, "TC": all_alike, "ET": agreed}, None, 0.001)
+    says = f"is uncertain: certainty {unsure:.2f} is below {MIN_CERTAINTY:.2f}"
+    assert confidence.warnings == [f"TC {says}", f"ET {says}; it changes most without t1ce (Dice 0.08)"]
+    assert [confidence.of_region(region, 0.1)["low"] for region in certainty] == [False, True, True]
     assert confidence.of_region("ET", 0.1)["without"]["t1ce"] == {"changed": 0.92, "volume_ml": 0}
 
 

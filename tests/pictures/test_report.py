@@ -22,7 +22,10 @@ ANSWER = {
     "image": "p_flair.nii.gz",
     "volumes_ml": {"WT": 31.25, "TC": 10.0, "ET": 0.0},
     "confidence": {
-        "regions": {"WT": {"range_ml": [25.06, 40.14]}, "TC": {"range_ml": None}},
+        "regions": {
+            "WT": {"certainty": 0.914, "range_ml": [25.06, 40.14]},
+            "TC": {"certainty": None, "range_ml": None},
+        },
         "missing": {"t1ce": {"says": "t1ce would tell most about ET"}},
     },
     "modalities": {
@@ -64,6 +67,8 @@ def test_it_says_the_volumes_their_ranges_the_images_the_warnings_and_that_it_is
         "2026-11-27 09:30 UTC",
         "Mask made by the weights w1.",
         "31.2",
+        "certainty",
+        "0.91",
         "25.1 to 40.1 mL",
         "name ends in flair",
         "Not used: t1, t1ce.",
@@ -80,6 +85,7 @@ def test_ranges_and_images_that_are_not_known_are_not_there() -> None:
     said = words(report_pdf(report({k: v for k, v in ANSWER.items() if k not in ("confidence", "modalities")})))
     assert "31.2" in said
     assert "with one modality less" not in said
+    assert "certainty" not in said
     assert "why" not in said.split()
 
 

@@ -42,7 +42,7 @@ EXAMPLES = """examples:
   ccsd segment studies -o masks --dask tcp://node1:8786
 """
 AT_ONCE = 3  # one study is read and prepared, one is in the network, one is written
-SURE = ("agreement", "low_ml", "high_ml")
+SURE = ("certainty", "agreement", "low_ml", "high_ml")
 PREPROCESS = {"auto": "auto", "on": "full", "off": "off"}
 
 
@@ -137,9 +137,9 @@ def write_table(path: Path, answers: Mapping[str, Mapping[str, Any]], run: Run, 
 
 
 def _sure(answer: Mapping[str, Any], task: Task) -> list[Any]:
-    """The columns of `SURE`, empty where no agreement can be told."""
+    """The columns of `SURE`, empty where there is no such figure."""
     regions = [answer["confidence"]["regions"][region] for region in task.regions]
-    return [value for r in regions for value in (r["agreement"], *(r["range_ml"] or [None, None]))]
+    return [value for r in regions for value in (r["certainty"], r["agreement"], *(r["range_ml"] or [None, None]))]
 
 
 def _run(arguments: argparse.Namespace, task: Task) -> Run:

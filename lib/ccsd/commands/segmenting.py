@@ -221,8 +221,9 @@ def _save(found: Segmentation, job: Job, run: Run) -> dict[str, Any]:
 
 
 def _overlay(found: Segmentation) -> Image.Image:
-    """The mask over those images that have its grid."""
-    return overlay([image.data for image in _shown(found).values()], found.label, found.grid)
+    """The mask, and its map of agreement where there is one, over those images that have its grid."""
+    agreement = found.confidence.agreement if found.confidence else None
+    return overlay([image.data for image in _shown(found).values()], found.label, found.grid, agreement=agreement)
 
 
 def _report(found: Segmentation, answer: Mapping[str, Any]) -> Report:

@@ -199,18 +199,25 @@ def _text(report: Report) -> Iterator[Flowable]:
 
 
 def _volumes(report: Report) -> Table:
-    """mL by region; with the range over the masks from one modality less where it is known."""
+    """mL by region; where they are known, how certain it is and the range over the masks from one modality less."""
     found = (report.answer.get("confidence") or {}).get("regions") or {}
     ranges = {g: told["range_ml"] for g, told in found.items() if told.get("range_ml")}
-    head = ["region", "made of", "mL", *(["with one modality less"] if ranges else [])]
+    head = ["region", "made of", "mL"]
+    head += [*(["certainty"] if found else []), *(["with one modality less"] if ranges else [])]
     rows = [[_bold(text) for text in head]]
     for region, values in report.task.regions.items():
         parts = ", ".join(name for name, value in report.task.labels.items() if value in values)
         row = [region, parts, f"{report.answer['volumes_ml'][region]:.1f}"]
+        if found:
+            row.append(_figure(found.get(region, {}).get("certainty")))
         if ranges:
             row.append("{:.1f} to {:.1f} mL".format(*ranges[region]) if region in ranges else "not known")
         rows.append([Paragraph(_safe(text), BODY) for text in row])
-    return _table(rows, [18 * mm, 92 * mm, 18 * mm, 50 * mm][: len(head)])
+    return _table(rows, [18 * mm, 74 * mm, 18 * mm, 18 * mm, 50 * mm][: len(head)])
+
+
+def _figure(value: float | None) -> str:
+    return "\u2013" if value is None else f"{value:.2f}"
 
 
 def _images(modalities: Mapping[str, Any]) -> Iterator[Flowable]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel as nib
@@ -14,6 +15,8 @@ from fastapi import BackgroundTasks
 from requests_toolbelt.multipart import decoder
 
 from ccsd.common.errors import InputError
+from ccsd.imaging.grid import Grid
+from ccsd.imaging.volumes import write_volume
 from ccsd.inference.mask_file import agreement_beside
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
@@ -21,6 +24,7 @@ from ccsd.models.served import ServedModel
 from ccsd.server.api import infer
 from ccsd.server.api.infer import Output
 from ccsd.server.infers.ccsd import CCSDInferTask
+from ccsd.server.page import viewer
 
 Answer = Callable[..., Any]
 
@@ -98,3 +102,15 @@ def test_no_map_is_made_unless_it_is_asked_for(task: CCSDInferTask, study_folder
     file, told = task({"image": str(study_folder), "device": "cpu", "window": 64})
     assert told["ccsd"]["confidence"] is None
     assert not agreement_beside(Path(str(file))).exists()
+
+
+def test_the_page_takes_a_map_that_is_1_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of a brain without a tumour."""
+    mask, shape = tmp_path / "p_seg.nii.gz", (4, 5, 6)
+    write_volume(mask, np.zeros(shape, np.uint8), Grid(shape, np.eye(4)))
+    write_volume(agreement_beside(mask), np.ones(shape, np.float32), Grid(shape, np.eye(4)))
+    monkeypatch.setattr(viewer, "model_config", lambda: SimpleNamespace(task=BRATS))
+    made = viewer._made(mask, "p_flair", {})
+    assert made.agreement is not None
+    assert (made.agreement == 255).all()
+    assert files(tmp_path) == []

@@ -25,7 +25,7 @@ from ccsd.evaluation.metrics import dice
 from ccsd.imaging.grid import Volume
 from ccsd.imaging.seg_write import Author, make_seg
 from ccsd.imaging.sources import Source
-from ccsd.imaging.volumes import read_volume, temporary_image
+from ccsd.imaging.volumes import read_values, temporary_image
 from ccsd.inference.answer import volumes
 from ccsd.inference.mask_file import agreement_beside
 from ccsd.method.task import Task
@@ -194,7 +194,7 @@ def _made(file: Path, image: str, ccsd: Mapping[str, Any]) -> Mask:
         values, grid = read_label(file, known=len(model_config().task.labels), aliases={})
         if not beside.exists():
             return Mask(values, grid, image, file.read_bytes(), ccsd)
-        agreement = np.rint(255 * read_volume(beside).data).astype(np.uint8)
+        agreement = np.rint(255 * read_values(beside, grid)).astype(np.uint8)
         return Mask(values, grid, image, file.read_bytes(), ccsd, agreement, beside.read_bytes())
     finally:
         file.unlink(missing_ok=True)

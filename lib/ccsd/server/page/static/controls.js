@@ -122,16 +122,18 @@ function parts({ labels }, volumes) {
   return el("table", { class: "volumes" }, el("tbody", {}, labels.map(row)));
 }
 
-// Volume, its range over the masks from one modality less, how far they agree, and the Dice to expect.
+// Volume, how certain the mask is, the volume's range over the masks from one modality less, how far they agree, and
+// the Dice to expect.
 function regionTable({ regions }, volumes, ccsd) {
-  const told = ccsd?.confidence?.regions ?? {};
-  const sure = Object.values(told).some((one) => one.range_ml);
+  const told = ccsd?.confidence?.regions;
+  const compared = Object.values(told ?? {}).some((one) => one.range_ml);
   const range = (one) => (one?.range_ml ? one.range_ml.map((ml) => number(ml, 1)).join("–") : "–");
   const rows = Object.keys(regions).map((g) =>
     el("tr", {}, el("th", { scope: "row", title: regions[g].join(" + ") }, g), el("td", {}, number(volumes.volumes_ml[g], 1)),
-      sure ? [el("td", {}, range(told[g])), el("td", {}, number(told[g]?.agreement, 2))] : [],
+      told ? el("td", {}, number(told[g]?.certainty, 2)) : null,
+      compared ? [el("td", {}, range(told[g])), el("td", {}, number(told[g]?.agreement, 2))] : [],
       ccsd ? el("td", {}, number(ccsd.expected_dice?.[g], 2)) : null));
-  const heads = ["region", "mL", ...(sure ? ["range", "agreement"] : []), ...(ccsd ? ["Dice to expect"] : [])];
+  const heads = ["region", "mL", ...(told ? ["certainty"] : []), ...(compared ? ["range", "agreement"] : []), ...(ccsd ? ["Dice to expect"] : [])];
   return el("table", { class: "volumes", id: "regions" },
     el("thead", {}, el("tr", {}, heads.map((h) => el("th", { scope: "col" }, h)))), el("tbody", {}, rows));
 }
