@@ -321,6 +321,21 @@ def test_a_training_is_started_watched_and_rolled_back(page: Page, server: Serve
     assert server.infer("poor_flair").json()["ccsd"]["model"] == SHIPPED_VERSION
 
 
+def test_certainty_is_told_of_one_modality_too_and_the_table_fits_a_phone(page: Page) -> None:
+    page.set_viewport_size(PHONE)
+    open_study(page, "case")
+    page.locator("#go").click()
+    heads = page.locator("#regions thead th")
+    expect(heads).to_contain_text(["region", "mL", "certainty", "range", "agreement"], timeout=60_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    for modality in ("t1", "t1ce", "t2"):
+        page.get_by_role("checkbox", name=modality, exact=True).uncheck()
+    page.locator("#go").click()
+    expect(heads).to_have_text(["region", "mL", "certainty", "Dice to expect"], timeout=60_000)
+    expect(page.locator("#regions tbody tr").first.locator("td").nth(1)).to_have_text(re.compile(r"^0\.\d\d$|^1\.00$"))
+    expect(page.locator("#result")).to_contain_text("one modality: no agreement can be told")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone(page: Page, scheme: Literal["light", "dark"]) -> None:
     page.emulate_media(color_scheme=scheme)

@@ -22,7 +22,8 @@ export function segmenting(state, viewer) {
     go.disabled = busy || !names.length;
   };
   const form = el("form", { class: "segment" }, el("div", { class: "boxes" }, boxes),
-    el("label", { title: "compares it with the masks from one modality less" }, sure, " how sure the mask is"), go, expected);
+    el("label", { title: "how certain the network is, and how far the masks from one modality less agree" },
+      sure, " how sure the mask is"), go, expected);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     attempt(() => run(state, viewer, chosen(), sure.checked));
