@@ -122,37 +122,36 @@ function parts({ labels }, volumes) {
   return el("table", { class: "volumes" }, el("tbody", {}, labels.map(row)));
 }
 
-// Volume, how certain the mask is, the volume's range over the masks from one modality less, how far they agree, and
-// the Dice to expect.
+// Volume, its range over the masks from one modality less, how certain the mask is, and the Dice to expect.
 function regionTable({ regions }, volumes, ccsd) {
   const told = ccsd?.confidence?.regions;
   const compared = Object.values(told ?? {}).some((one) => one.range_ml);
   const range = (one) => (one?.range_ml ? one.range_ml.map((ml) => number(ml, 1)).join("–") : "–");
   const rows = Object.keys(regions).map((g) =>
     el("tr", {}, el("th", { scope: "row", title: regions[g].join(" + ") }, g), el("td", {}, number(volumes.volumes_ml[g], 1)),
+      compared ? el("td", {}, range(told[g])) : null,
       told ? el("td", {}, number(told[g]?.certainty, 2)) : null,
-      compared ? [el("td", {}, range(told[g])), el("td", {}, number(told[g]?.agreement, 2))] : [],
       ccsd ? el("td", {}, number(ccsd.expected_dice?.[g], 2)) : null));
-  const heads = ["region", "mL", ...(told ? ["certainty"] : []), ...(compared ? ["range", "agreement"] : []), ...(ccsd ? ["Dice to expect"] : [])];
+  const heads = ["region", "mL", ...(compared ? ["range"] : []), ...(told ? ["certainty"] : []), ...(ccsd ? ["Dice to expect"] : [])];
   return el("table", { class: "volumes", id: "regions" },
     el("thead", {}, el("tr", {}, heads.map((h) => el("th", { scope: "col" }, h)))), el("tbody", {}, rows));
 }
 
-// What each modality changes, and what one that is missing would tell.
+// What one that is missing would tell, what each modality changes, and so how far the masks agree.
 function sureness({ regions }, confidence) {
   if (!confidence) return [];
   if (confidence.reason) return el("p", { class: "quiet" }, confidence.reason);
   const told = confidence.regions;
   const names = Object.keys(Object.values(told)[0]?.without ?? {});
-  const row = (m) => el("tr", {}, el("th", { scope: "row" }, m),
-    Object.keys(regions).map((g) => el("td", {}, number(told[g].without[m]?.changed, 2))));
+  const row = (name, value) => el("tr", {}, el("th", { scope: "row" }, name),
+    Object.keys(regions).map((g) => el("td", {}, number(value(told[g]), 2))));
   return [
     Object.values(confidence.missing).map((one) => el("p", {}, one.says)),
     el("details", {}, el("summary", {}, "What each modality changes"),
-      el("p", { class: "quiet" }, "1 - Dice of the mask without it with the mask; 0: nothing"),
+      el("p", { class: "quiet" }, "1 - Dice of the mask without it with the mask; 0: nothing. Agreement: mean Dice"),
       el("table", { class: "volumes" },
         el("thead", {}, el("tr", {}, ["without", ...Object.keys(regions)].map((h) => el("th", { scope: "col" }, h)))),
-        el("tbody", {}, names.map(row)))),
+        el("tbody", {}, names.map((m) => row(m, (one) => one.without[m]?.changed)), row("agreement", (one) => one.agreement)))),
   ];
 }
 
