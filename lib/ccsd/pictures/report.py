@@ -213,7 +213,7 @@ def _volumes(report: Report) -> Table:
         if ranges:
             row.append("{:.1f} to {:.1f} mL".format(*ranges[region]) if region in ranges else "not known")
         rows.append([Paragraph(_safe(text), BODY) for text in row])
-    return _table(rows, [18 * mm, 74 * mm, 18 * mm, 18 * mm, 50 * mm][: len(head)])
+    return _table(rows, [18 * mm, 74 * mm, 16 * mm, 20 * mm, 50 * mm][: len(head)])
 
 
 def _figure(value: float | None) -> str:
