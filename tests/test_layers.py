@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ccsd.cli import COMMANDS
+
 PACKAGE = Path(__file__).resolve().parents[1] / "lib" / "ccsd"
 FLOORS = (  # from the ground up; rooms of one floor do not know each other
     {"method"},
@@ -83,6 +85,20 @@ def test_the_server_does_without_the_experiments() -> None:
     assert [named(f) for f in own if any(name.startswith("ccsd.experiments") for name in imports(f))] == []
 
 
+def loaded(*modules: str) -> set[str]:
+    """The packages that a process has loaded when it has imported these modules."""
+    asked = f"import sys, {', '.join(modules)}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    return set(subprocess.check_output([sys.executable, "-c", asked], cwd=PACKAGE.parent, text=True).split())
+
+
 def test_looking_at_studies_does_not_wait_for_torch_to_load() -> None:
-    asked = "import sys, ccsd.studies.study; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", asked], cwd=PACKAGE.parent, check=False).returncode == 0
+    assert "torch" not in loaded("ccsd.studies.study")
+
+
+def test_the_list_of_commands_waits_for_no_other_package() -> None:
+    assert loaded("ccsd.__main__") & {"numpy", "torch", "nibabel", "scipy"} == set()
+
+
+def test_commands_load_monai_and_what_few_calls_need_only_when_they_use_it() -> None:
+    heavy = {"monai", "ignite", "matplotlib", "nilearn", "deepbet", "onnx", "distributed", "pandas", "sklearn"}
+    assert loaded(*(f"ccsd.commands.{name}" for name in COMMANDS)) & heavy == set()

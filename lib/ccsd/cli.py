@@ -7,6 +7,7 @@ from importlib import import_module
 
 from ccsd import VERSION
 from ccsd.common.errors import DivergedError, InputError
+from ccsd.common.loading import without_collecting
 
 COMMANDS = {
     "segment": "segment studies, without a server",
@@ -33,7 +34,9 @@ def main() -> None:
         sys.exit(f"error: ccsd {name} is no command, expected one of {', '.join(COMMANDS)}")
     sys.argv = [f"ccsd {name}", *sys.argv[2:]]
     try:
-        import_module(f"ccsd.commands.{name}").main()
+        with without_collecting():
+            command = import_module(f"ccsd.commands.{name}")
+        command.main()
     except (InputError, DivergedError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -16,7 +16,12 @@ from ccsd.common.process_environment import VARIABLES
 from tests.conftest import REPOSITORY
 
 STORE = "http://127.0.0.1:1/dicom-web"
-SAYS = "import json, os, sys; print(json.dumps({'called': sys.argv[1:], 'environment': dict(os.environ)}))"
+SAYS = """
+import json, os, sys
+class Main:
+    def run(self):
+        print(json.dumps({"called": sys.argv[1:], "environment": dict(os.environ)}))
+"""
 
 
 class Serve:

@@ -45,7 +45,7 @@ def main() -> None:
     options += ["--host", arguments.host, "--port", str(arguments.port)]
     for key, value in _conf(arguments.conf, arguments.host):
         options += ["--conf", key, value]
-    os.execve(PYTHON[0], [*PYTHON, "-m", "monailabel.main", "start_server", *options, *others], environment)
+    os.execve(PYTHON[0], [*PYTHON, "-m", "ccsd.server", "start_server", *options, *others], environment)
 
 
 def _check_installed() -> None:

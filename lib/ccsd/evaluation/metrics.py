@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from monai.metrics import compute_dice, compute_hausdorff_distance
 from torch import Tensor
 
 from ccsd.method.task import Task
@@ -17,6 +16,8 @@ ET_RULE_ML = 0.5  # BraTS participants' rule: predicted ET under 500 voxels of 1
 
 def dice(predicted: Tensor, reference: Tensor) -> Tensor:
     """Dice of boolean (R, D, H, W) against (R, D, H, W): (R,). Both empty: 1, one empty: 0 (BraTS convention)."""
+    from monai.metrics import compute_dice  # seconds, as in `ccsd.inference.predict`
+
     mask, truth = crop_to_union(predicted, reference)
     value = compute_dice(mask[None].float(), truth[None].float(), ignore_empty=False)
     return value[0].float()
@@ -31,6 +32,8 @@ def hd95(predicted: Tensor, reference: Tensor, spacing: Sequence[float]) -> Tens
         predicted, reference: boolean (R, D, H, W).
         spacing: mm along D, H, W.
     """
+    from monai.metrics import compute_hausdorff_distance  # as in `dice`
+
     values = torch.zeros(len(predicted))
     for region in range(len(predicted)):
         mask, truth = crop_to_union(predicted[region : region + 1], reference[region : region + 1])

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-from monai.inferers import sliding_window_inference
 from torch import Tensor
 
 from ccsd.common.devices import computed_in
@@ -35,6 +34,8 @@ def predict(
         memory: of features: modalities that it has are not encoded again. It is used where the study is one window.
         version: of the network's weights, for `memory`.
     """
+    from monai.inferers import sliding_window_inference  # seconds that commands which predict nothing should not wait
+
     device = next(network.parameters()).device
     kind = computed_in(window.precision, device)
     window = fitting(window, volumes.shape[1:], network)

@@ -1,4 +1,4 @@
-"""A real `monailabel` server process on a free port, with an app folder of its own: for tests and for what measures."""
+"""A real server process as `ccsd serve` starts it, with a free port and an app folder: for tests and what measures."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def start_server(
     """
     app, log = _app_folder(folder, weights), folder / "server.log"
     port, began = free_port(), time.perf_counter()
-    command = [str(_binaries() / "monailabel"), "start_server", "--app", str(app), "--studies", str(studies)]
+    command = [sys.executable, "-m", "ccsd.server", "start_server", "--app", str(app), "--studies", str(studies)]
     command += ["--uvicorn_app", "ccsd.server.app:app", "--host", "127.0.0.1", "--port", str(port)]
     for key, value in {"models": "ccsd", "preset": preset, "cache": str(folder / "cache"), **conf}.items():
         command += ["--conf", key, value]
