@@ -11,14 +11,14 @@ from ccsd.common.loading import without_collecting
 
 COMMANDS = {
     "segment": "segment studies, without a server",
-    "inspect": "what each image of a study is taken for, and why",
+    "inspect": "which modality each image of a study is taken for, and why",
     "train": "train on folders of labelled studies",
     "evaluate": "Dice, HD95 and more over all subsets of modalities",
-    "versions": "which weights are served; take back, add, keep",
+    "versions": "list and compare versions of the weights; serve, pin or add one",
     "export": "weights as a MONAI bundle or as ONNX",
     "serve": "start the MONAI Label server",
-    "picture": "a PNG of an image with masks over it",
-    "phantom": "make a study to try things with",
+    "picture": "draw a mask over the images of its study, as PNG",
+    "phantom": "make a synthetic study to try things with",
 }
 
 
@@ -31,7 +31,7 @@ def main() -> None:
         print(_usage())
         return
     if name not in COMMANDS:
-        sys.exit(f"error: ccsd {name} is no command, expected one of {', '.join(COMMANDS)}")
+        sys.exit(f"error: ccsd {name} is not a command, expected one of {', '.join(COMMANDS)}")
     sys.argv = [f"ccsd {name}", *sys.argv[2:]]
     try:
         with without_collecting():
@@ -43,4 +43,4 @@ def main() -> None:
 
 def _usage() -> str:
     lines = [f"  {name:10}{does}" for name, does in COMMANDS.items()]
-    return "\n".join(["usage: ccsd COMMAND ... (ccsd COMMAND --help says more)", "", *lines])
+    return "\n".join(["usage: ccsd COMMAND ... (more: ccsd COMMAND --help)", "", *lines])

@@ -194,7 +194,7 @@ def test_a_training_shows_its_steps_and_when_it_ended(page: Page, server: Server
     assert server.get("/train/").json()["progress"]["doing"]
     expect(page.locator("progress")).to_be_visible()
     keep_picture(page, "page_training_steps")
-    expect(status).to_have_text(re.compile(r"DONE at .*, begun at .*: "), timeout=120_000)
+    expect(status).to_have_text(re.compile(r"DONE at .*, started at .*: "), timeout=120_000)
     expect(page.locator("progress")).to_be_hidden()
     assert server.get("/train/").json()["progress"] is None
     for text in page.locator(".chart text").all():

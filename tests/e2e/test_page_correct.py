@@ -151,7 +151,9 @@ def test_all_of_it_is_done_by_keys_and_only_what_is_drawn_is_said_and_learned_fr
     smallest_brush(page)
     for key in ("1", "b", " ", "Shift+ArrowRight", " ", "Control+z", "e", "b", " "):
         page.keyboard.press(key)
-    expect(page.locator("#editor .note")).to_contain_text("The label will know WT; nothing is said of TC and ET")
+    expect(page.locator("#editor .note")).to_contain_text(
+        "The label will contain only WT. It says nothing about TC and ET"
+    )
     page.keyboard.press("Control+s")
     expect(page.locator("#message")).to_contain_text("saved as the final label of one_flair", timeout=SLOW)
     label, _ = on_disk(server, "one_flair")

@@ -1,4 +1,4 @@
-"""Dice and HD95 of a model on labelled studies, for every subset of the modalities of each.
+"""Dice and HD95 of a model on labelled studies, for every subset of the modalities of each study.
 
 With --out: summary.json, cases.csv and report.html. Masks are measured on the grid of the label, as users get them.
 """
@@ -168,19 +168,20 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--studies", type=Path, help="text file of study ids, one a line (default: all with a label)")
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS)")
     parser.add_argument(
-        "--window", type=int, default=WindowConfig.edge, help="voxels an edge; 0: the whole study at once"
+        "--window",
+        type=int,
+        default=WindowConfig.edge,
+        help="edge of the sliding window in voxels; 0: the whole study at once",
     )
     parser.add_argument(
-        "--overlap", type=float, default=WindowConfig.overlap, help="of windows, as a share of their edge"
+        "--overlap", type=float, default=WindowConfig.overlap, help="overlap of the windows, as a share of their edge"
     )
     parser.add_argument(
         "--specks",
         type=float,
         default=MIN_COMPONENT_FRACTION,
-        help="leave out parts smaller than this share of the largest",
+        help="remove parts of the mask that are smaller than this share of its largest part",
     )
-    parser.add_argument(
-        "--record", action="store_true", help="store the table in the weights: the answer's expected Dice"
-    )
+    parser.add_argument("--record", action="store_true", help="store the table in the weights, as the Dice to expect")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU where there is one)")
     return parser.parse_args()

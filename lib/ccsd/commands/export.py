@@ -1,4 +1,4 @@
-"""Weights -> a MONAI bundle that `python -m monai.bundle run` executes; `--onnx` adds an ONNX graph of the network."""
+"""Write weights as a MONAI bundle for `python -m monai.bundle run`; `--onnx` adds an ONNX graph of the network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to make")
     parser.add_argument("--model", type=Path, default=SHIPPED, help="weights (default: the shipped ones)")
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS, four modalities)")
-    parser.add_argument("--onnx", action="store_true", help="also models/model.onnx; needs onnx and onnxscript")
+    parser.add_argument("--onnx", action="store_true", help="also write models/model.onnx; needs onnx and onnxscript")
     arguments = parser.parse_args()
     card: Path = arguments.model.with_name("README.md")  # the model card, where there is one
     try:

@@ -1,4 +1,4 @@
-"""Show what would be used of studies: which file or series for which modality, by which rule, and what is left out."""
+"""Show which file or series of a study is used for which modality, by which rule, and what is left out and why."""
 
 from __future__ import annotations
 
@@ -135,5 +135,5 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sheet", type=Path, help="PNG to write: the middle slices of every image in three planes")
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS)")
     parser.add_argument("--all", action="store_true", help=f"show all studies, not the first {LISTED}")
-    parser.add_argument("--url", help="also say how to ask the server at this address")
+    parser.add_argument("--url", help="also print the request to send to the server at this address")
     return parser.parse_args()

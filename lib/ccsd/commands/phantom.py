@@ -26,7 +26,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--name", default="phantom", help="case name in the file names")
-    parser.add_argument("--task", type=Path, help="task file: nested blobs with its modalities instead of a brain")
+    parser.add_argument("--task", type=Path, help="task file: make nested blobs with its modalities instead of a brain")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--modalities", nargs="+", help="only these (default: all of the task)")
     parser.add_argument("--shape", nargs=3, type=int, help="voxels")

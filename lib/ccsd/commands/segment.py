@@ -1,10 +1,14 @@
 """Segment brain tumours in studies, without a server: one study, several, or a folder of hundreds.
 
-OUT then holds, for each study, <study>_seg.nii.gz (the mask, on the voxels of the study's first modality),
-<study>_seg.json (what was used and why, volumes, warnings), with --picture <study>.png, with --report <study>.pdf (one
-page for people), with --confidence <study>_agreement.nii.gz (how far the masks from one modality less agree, 0 to 1);
-and for all volumes.csv.
-A study that fails is told, and the others go on. Stopped and started again, it goes on where it was.
+OUT then holds volumes.csv, and for each study
+  <study>_seg.nii.gz        the mask, on the voxels of the study's first modality
+  <study>_seg.json          which images were used and why, volumes, warnings
+  <study>.png               with --picture
+  <study>.pdf               with --report
+  <study>_agreement.nii.gz  with --confidence: how far the masks made without one modality agree with the mask, 0 to 1
+
+If a study fails, it is named and the others go on. If the command is interrupted, run it again: it goes on where it
+stopped.
 """
 
 from __future__ import annotations
@@ -36,7 +40,7 @@ from ccsd.studies.study import from_images
 EXAMPLES = """examples:
   ccsd segment patient7 -o masks                     a folder with the images of one study, NIfTI or DICOM
   ccsd segment studies -o masks --picture            a folder of many studies, a picture of each mask
-  ccsd segment studies -o masks --confidence         how far to trust each mask, as columns and as a map
+  ccsd segment studies -o masks --confidence         how sure each mask is, as columns and as a map
   ccsd segment scan.zip -o masks --modalities t1,flair
   ccsd segment --t1ce a.nii.gz --flair b.nii.gz -o masks
   ccsd segment studies -o masks --dask tcp://node1:8786
@@ -180,11 +184,19 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--preprocess", choices=PREPROCESS, default="auto", help="align and remove the skull (auto: where it is needed)"
     )
-    parser.add_argument("--format", choices=EXTENSIONS, default=EXTENSIONS[0], help="of masks; .dcm: DICOM SEG")
+    parser.add_argument(
+        "--format", choices=EXTENSIONS, default=EXTENSIONS[0], help="format of the masks; .dcm: DICOM SEG"
+    )
     parser.add_argument("--picture", action="store_true", help="draw each mask over its images")
-    parser.add_argument("--report", action="store_true", help="write a page of PDF on each mask")
-    parser.add_argument("--confidence", action="store_true", help="tell how sure each mask is, with a map of agreement")
+    parser.add_argument("--report", action="store_true", help="write a one-page PDF report on each mask")
+    parser.add_argument(
+        "--confidence", action="store_true", help="compute how sure each mask is, with a map of agreement"
+    )
     parser.add_argument("--json", action="store_true", help="print each answer as a line of JSON")
-    parser.add_argument("--overwrite", action="store_true", help="make masks again that are there")
-    parser.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler: its workers segment, over shared files")
+    parser.add_argument("--overwrite", action="store_true", help="make masks again that exist already")
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="address of a Dask scheduler, whose workers segment; they must see the same files",
+    )
     return parser.parse_args()

@@ -134,7 +134,7 @@ def _parse() -> tuple[argparse.Namespace, list[str]]:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("-s", "--studies", help="a folder of studies, or the address of a DICOMweb server")
-    parser.add_argument("-i", "--host", default="127.0.0.1", help="where to listen; 0.0.0.0: all networks")
+    parser.add_argument("-i", "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all networks")
     parser.add_argument("-p", "--port", type=int, default=8000)
     parser.add_argument("-a", "--app", type=Path, default=APP, help=f"MONAI Label's app folder (default: {APP})")
     parser.add_argument(

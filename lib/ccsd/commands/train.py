@@ -206,11 +206,13 @@ def _parse() -> argparse.Namespace:
         action="append",
         required=True,
         metavar="DIR[:SHARE]",
-        help="folder of studies with labels, with the share of the crops that it gives; may be said several times",
+        help="folder of labelled studies, and the share of the crops taken from it; may be given several times",
     )
     parser.add_argument("--out", type=Path, required=True, help="weights to write (.pt)")
     parser.add_argument("--config", type=Path, help="settings in TOML; configs/train.toml lists them all")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="train.seed=1 ...")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="settings, as train.seed=1"
+    )
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS, four modalities)")
     parser.add_argument("--train", type=Path, help="list of study ids to train on (default: all but --val)")
     parser.add_argument("--val", type=Path, help="list of study ids to validate on (default: none)")
@@ -219,10 +221,10 @@ def _parse() -> argparse.Namespace:
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="share of the crops from brains without a tumour: the healthy half of one-sided studies, mirrored",
+        help="share of the crops from brains without a tumour, made by mirroring the healthy half of one-sided studies",
     )
     parser.add_argument("--model", type=Path, help="weights to start from (default: random)")
-    parser.add_argument("--cache", type=Path, help="folder for prepared studies, so that later runs decode nothing")
+    parser.add_argument("--cache", type=Path, help="folder for prepared studies, so that later runs start at once")
     parser.add_argument("--resume", action="store_true", help="go on where a run with this --out stopped")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: as torch chooses)")
     return parser.parse_args()

@@ -1,5 +1,5 @@
-"""The published versions of a model: list, compare, serve one (roll back), pin one, unpin, add weights that were
-trained elsewhere. The server need not run."""
+"""The published versions of a model: list and compare them, serve one (roll back), pin one, unpin, or add weights that
+were trained elsewhere. The server does not have to run."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def compared(first: Version, second: Version, task: Task) -> str:
     )
     lines = [
         f"{first.version} -> {second.version}, measured on {measured}",
-        f"trained on by the second alone: {', '.join(found['only'][1]) or 'none'}",
-        f"by the first alone: {', '.join(found['only'][0]) or 'none'}",
+        f"only the second was trained on: {', '.join(found['only'][1]) or 'none'}",
+        f"only the first was trained on: {', '.join(found['only'][0]) or 'none'}",
         f"labels or images changed: {', '.join(found['changed']) or 'none'}",
         f"settings: {', '.join(f'{k} {a} -> {b}' for k, (a, b) in found['settings'].items()) or 'the same'}",
         "",

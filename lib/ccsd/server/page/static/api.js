@@ -13,7 +13,7 @@ export async function ask(path, { query = {}, ...options } = {}) {
     const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
     const answer = await reach(address, { ...options, headers });
     if (answer.ok) return answer;
-    if (answer.status === 403) throw new Error(`${await sentence(answer)}: ask whoever runs the server for it, or sign in as another user`);
+    if (answer.status === 403) throw new Error(`${await sentence(answer)}: ask the server's administrator for it, or sign in as another user`);
     if (answer.status !== 401) throw new Error(await sentence(answer));
     sessionStorage.removeItem(TOKEN);
     signingIn ??= signIn().finally(() => (signingIn = null));
@@ -76,7 +76,7 @@ function signIn() {
           body: new URLSearchParams(new FormData(form)),
         });
         const { access_token: token } = answer.ok ? await answer.json() : {};
-        if (!token) throw new Error("User or password is wrong, or the sign-in server is away.");
+        if (!token) throw new Error("User or password is wrong, or the sign-in server does not answer.");
         sessionStorage.setItem(TOKEN, token);
         offerOtherUser();
         form.reset();

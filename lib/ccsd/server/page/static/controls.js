@@ -148,7 +148,7 @@ function sureness({ regions }, confidence) {
   return [
     Object.values(confidence.missing).map((one) => el("p", {}, one.says)),
     el("details", {}, el("summary", {}, "What each modality changes"),
-      el("p", { class: "quiet" }, "1 - Dice of the mask without it with the mask; 0: nothing. Agreement: mean Dice"),
+      el("p", { class: "quiet" }, "1 - Dice of the mask made without it and the mask; 0: no change. Agreement: mean Dice"),
       el("table", { class: "volumes" },
         el("thead", {}, el("tr", {}, ["without", ...Object.keys(regions)].map((h) => el("th", { scope: "col" }, h)))),
         el("tbody", {}, names.map((m) => row(m, (one) => one.without[m]?.changed)), row("agreement", (one) => one.agreement)))),

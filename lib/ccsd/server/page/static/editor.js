@@ -47,7 +47,7 @@ function showDraft(state) {
 // Why the mask on view cannot be corrected; empty: it can.
 export function whyNot(state, empty) {
   if (!state.view) return "there is no image";
-  if (!state.view.image) return "this image is not in the list of images, so that no label can be saved for it";
+  if (!state.view.image) return "this image is not in the list of images, so no label can be saved for it";
   if (empty) return "";
   if (!state.layers.first || state.kinds.first === "none") return "no mask is shown";
   if (state.first !== "label" && !state.view.masks[state.first]) return "the mask lies on another image: open that one";
@@ -76,7 +76,7 @@ export function knownOf(edit, model) {
 
 export async function discard(state) {
   const edit = editOf(state, { here: false });
-  if (edit.correction.dirty && !confirm("The corrections that are not saved will be lost. Discard them?")) return;
+  if (edit.correction.dirty && !confirm("Unsaved corrections will be lost. Discard them?")) return;
   await close(edit);
 }
 
@@ -160,7 +160,7 @@ function dab(plane) {
 
 export function fillOutline(plane) {
   const changed = editOf(viewer.state).correction.fill(plane, viewer.state.cursor[PLANES[plane].axis], editor.region);
-  if (!changed) say(`No outline of ${editor.region} in the ${plane} slice on view closes anything.`);
+  if (!changed) say(`There is no closed outline of ${editor.region} in this ${plane} slice.`);
   finish(changed);
 }
 

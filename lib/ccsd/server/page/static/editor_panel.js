@@ -27,7 +27,7 @@ function content(state, editor) {
   const edit = editOf(state, { here: false });
   if (!edit) return beginning(state);
   if (!editOf(state)) {
-    return [el("p", { class: "note" }, `A correction lies on ${edit.image}: choose that image to go on.`), button("Discard", () => discard(state))];
+    return [el("p", { class: "note" }, `There are corrections on ${edit.image}: choose that image to go on.`), button("Discard", () => discard(state))];
   }
   return correcting(state, edit, editor);
 }
@@ -58,7 +58,7 @@ function correcting(state, edit, editor) {
     el("div", { class: "choice", role: "group", "aria-label": "Strokes" },
       button("Undo", () => step("undo"), { disabled: !open, title: "Ctrl + Z" }),
       button("Redo", () => step("redo"), { disabled: !correction.undone.length, title: "Ctrl + Y" }),
-      button("Fill (F)", () => fillOutline(planeNow()), { title: "what an outline of the region closes in the slice becomes the region (F)" })),
+      button("Fill (F)", () => fillOutline(planeNow()), { title: "fills a closed outline of the region in this slice (F)" })),
     rule(state, editor),
     known.length < regions.length ? el("p", { class: "note" }, knows(known, regions)) : null,
     el("div", { class: "choice" },
@@ -72,8 +72,8 @@ function correcting(state, edit, editor) {
 function rule({ model }, editor) {
   const { around, inside } = neighbours(Object.keys(model.regions), model.regions, editor.region);
   const list = (names) => names.join(" and ");
-  const painting = around.length ? `What you paint as ${editor.region} belongs to ${list(around)} too.` : `${editor.region} is the whole.`;
-  const erasing = inside.length ? `What you erase from it leaves ${list(inside)} as well` : "What you erase from it";
+  const painting = around.length ? `What you paint as ${editor.region} belongs to ${list(around)} too.` : `${editor.region} is the largest region.`;
+  const erasing = inside.length ? `What you erase from it is erased from ${list(inside)} too` : "What you erase from it";
   const stays = around.length ? `${inside.length ? " and" : ""} stays in ${list(around)}.` : `${inside.length ? "" : " is no tumour"}.`;
   return el("p", { id: "rule" }, `${painting} ${erasing}${stays}`);
 }
@@ -86,7 +86,7 @@ function neighbours(names, regions, own) {
 
 const knows = (known, regions) => {
   const others = regions.filter((region) => !known.includes(region)).join(" and ");
-  return known.length ? `The label will know ${known.join(" and ")}; nothing is said of ${others} until it is painted.` : "Nothing is painted yet.";
+  return known.length ? `The label will contain only ${known.join(" and ")}. It says nothing about ${others} until something is painted there.` : "Nothing is painted yet.";
 };
 
 // One press, where there is a label to learn from.
@@ -95,6 +95,6 @@ function training(state, outcome) {
   const start = button("Train on the saved labels", async () => {
     outcome.hidden = false;
     await trainOnce(outcome);
-  }, { title: "with the usual settings; see Training for others" });
+  }, { title: "with the default settings; for others see Training" });
   return [el("div", { class: "choice" }, start), outcome];
 }

@@ -36,7 +36,7 @@ function key({ ramp }) {
     sample.style.background = colour ? `rgb(${colour.slice(0, 3).join(" ")})` : "transparent";
     return el("span", {}, sample, `${100 * share} %`);
   });
-  return el("p", { class: "quiet", id: "ramp" }, "of the masks without one modality say the same: ", shares);
+  return el("p", { class: "quiet", id: "ramp" }, "of the masks made without one modality agree: ", shares);
 }
 
 function pick(text, layer, state, viewer) {
@@ -56,8 +56,8 @@ function notes(state) {
     .find((m) => m && !view.masks[m.mask]);
   return [
     ...own,
-    elsewhere ? `The mask was made on ${elsewhere.ccsd?.image ?? "another series"}. It is shown here by its place in the scanner, ` +
-      "which does not account for a movement between the series: segment again for one on this series." : null,
+    elsewhere ? `The mask was made on ${elsewhere.ccsd?.image ?? "another series"}. It is shown here by its position in the scanner, ` +
+      "so movement between the series is not corrected. For a mask on this series, segment again." : null,
     label && view && !view.label ? `The saved label was drawn on ${label.name}, which is not used: choose it to see the label.` : null,
   ].filter(Boolean);
 }

@@ -19,7 +19,7 @@ export async function showModel() {
 function heatMap(model) {
   const regions = Object.keys(model.regions);
   if (!model.dice.length) {
-    return [el("h2", {}, "Dice by modalities"), el("p", {}, "These weights carry no evaluation.")];
+    return [el("h2", {}, "Dice by modalities"), el("p", {}, "These weights contain no evaluation.")];
   }
   const head = el("tr", {},
     model.modalities.map((m) => el("th", { scope: "col" }, m)),
@@ -39,7 +39,7 @@ function heatMap(model) {
   return [
     el("h2", {}, "Dice by modalities"),
     el("p", { class: "quiet" },
-      `measured on ${cases} ${cases === 1 ? "study" : "studies"}${model.not_expected ? `; not to be expected of others: ${model.not_expected}` : ""}; ● used, ○ missing. `,
+      `measured on ${cases} ${cases === 1 ? "study" : "studies"}${model.not_expected ? `; not to be expected on others: ${model.not_expected}` : ""}; ● used, ○ missing. `,
       regions.map((g) => `${g}: ${model.regions[g].join(" + ")}`).join("; "), "."),
     el("div", { class: "wide" }, el("table", { class: "heat" }, el("thead", {}, head), el("tbody", {}, rows, average))),
   ];
@@ -56,12 +56,12 @@ function againstLabels(model, { mean, studies }) {
   const regions = Object.keys(model.regions);
   const measure = el("button", { type: "button", onclick: () => attempt(async () => {
     await post("../scoring/dice", {});
-    say("Being measured in the background; open this page again in a while.");
+    say("Being measured in the background; open this page again later.");
   }) }, "Measure");
   const trained = Object.entries(studies).filter(([, one]) => one.trained).map(([study]) => study);
   const about = mean.length
     ? `${Object.keys(studies).length} labelled; trained on ${trained.length} of them` +
-      (trained.length ? ` (${trained.join(", ")}): on those it is better than on others.` : ".")
+      (trained.length ? ` (${trained.join(", ")}): expect a lower Dice on other studies.` : ".")
     : "Not measured with these weights yet.";
   const rows = mean.map((row) =>
     el("tr", {}, el("td", {}, row.modalities.join(" + ")), el("td", { class: "figure" }, row.studies),
@@ -125,7 +125,7 @@ function versionTable(versions) {
   return [
     el("h2", {}, "Versions"),
     el("p", { class: "quiet" }, "studies: trained on + validated on. Means are comparable only on the same studies; "
-      + "*: measured on studies that the version was trained on, not to be expected of others."),
+      + "*: measured on studies that the version was trained on, not to be expected on others."),
     el("div", { class: "wide" },
       el("table", { class: "versions" },
         el("thead", {}, el("tr", {}, head.map((h) => el("th", { scope: "col" }, h)))),
@@ -145,12 +145,12 @@ function buttons(one) {
         say(said);
       }),
     }, text);
-  const serve = button(one.kept_back ? "Serve this all the same" : "Roll back to this",
+  const serve = button(one.kept_back ? "Serve this anyway" : "Roll back to this",
     `Serve ${one.version} from the next inference on?`, () => post(at, {}), `${one.version} is served.`);
-  const pin = button("Pin", `Serve ${one.version} whatever trainings publish?`,
+  const pin = button("Pin", `Always serve ${one.version}, even if a training publishes new weights?`,
     () => post(`${at}?pin=true`, {}), `${one.version} is served and pinned.`);
-  const unpin = button("Unpin", "Serve the next publication again?",
-    () => ask("data/versions/pin", { method: "DELETE" }), "The next publication will be served.");
+  const unpin = button("Unpin", "Serve newly published weights again?",
+    () => ask("data/versions/pin", { method: "DELETE" }), "Newly published weights will be served.");
   return one.pinned ? [unpin] : one.served ? [pin] : [serve, pin];
 }
 
@@ -185,8 +185,8 @@ function compared({ versions, dice, only, changed, settings, comparable }) {
   const facts = [
     comparable
       ? "Both were measured on the same studies and labels; red: the second is worse."
-      : `They were measured on different studies or labels, or it is not known on which: the values cannot be compared. Listed is what each reached on its own, ${versions.join("; ")}.`,
-    `Trained on by the second alone: ${only[1].join(", ") || "none"}; by the first alone: ${only[0].join(", ") || "none"}; ` +
+      : `They were measured on different or unknown studies or labels, so the values cannot be compared. Shown is what each reached on its own: ${versions.join("; ")}.`,
+    `Only the second was trained on: ${only[1].join(", ") || "none"}; only the first on: ${only[0].join(", ") || "none"}; ` +
       `labels changed: ${changed.join(", ") || "none"}.`,
     `Settings that differ: ${Object.entries(settings).map(([k, [a, b]]) => `${k} ${a ?? "–"} → ${b ?? "–"}`).join(", ") || "none"}.`,
   ];

@@ -29,8 +29,8 @@ const frameOf = (set) => set.FrameOfReferenceUID ?? set.instances?.[0]?.FrameOfR
 
 function explainGrid() {
   tell(
-    `The mask has the slices of ${named(setOfSegmentation())}, which was on view when the panel ` +
-      "connected. For those of another series, reload the page and choose it before you connect.",
+    `The mask has the slices of ${named(setOfSegmentation())}, which was displayed when the panel ` +
+      "connected. For a mask of another series, reload the page and choose that series before you connect.",
     "info"
   );
 }
@@ -50,8 +50,8 @@ function showEverywhere() {
   }
   elsewhere.forEach((shown) =>
     tell(
-      `The mask of ${named(own)} is not drawn on ${named(shown)}: the two have other frames of reference. ` +
-        "To see one on it, reload the page and choose it before you connect.",
+      `The mask of ${named(own)} is not drawn on ${named(shown)}: they have different frames of reference. ` +
+        "For a mask on it, reload the page and choose it before you connect.",
       "info"
     )
   );

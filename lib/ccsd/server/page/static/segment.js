@@ -22,14 +22,14 @@ export function segmenting(state, viewer) {
     go.disabled = busy || !names.length;
   };
   const form = el("form", { class: "segment" }, el("div", { class: "boxes" }, boxes),
-    el("label", { title: "how certain the network is, and how far the masks from one modality less agree" },
+    el("label", { title: "how certain the network is, and how far the masks made without one modality agree" },
       sure, " how sure the mask is"), go, expected);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     attempt(() => run(state, viewer, chosen(), sure.checked));
   });
   expect();
-  return present.length ? form : el("p", {}, "No image of this study can be segmented from.");
+  return present.length ? form : el("p", {}, "No image of this study can be used for a segmentation.");
 }
 
 function figures(model, names) {

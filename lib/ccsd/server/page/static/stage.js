@@ -85,7 +85,7 @@ function showDoing({ work, listed, present }) {
   const { ahead = null, doing = null, done = 0, of = 1 } = work.doing ?? {};
   if (doing) bar.value = done / of;
   else bar.removeAttribute("value");
-  const what = doing ? `${doing} (step ${done + 1} of ${of})` : ahead ? `${ahead} before it in the queue` : "";
+  const what = doing ? `${doing} (step ${done + 1} of ${of})` : ahead ? `${ahead} before this one in the queue` : "";
   const text = `Segmenting ${listed.id} from ${(work.chosen ?? present).join(", ")}${what ? `: ${what}` : "…"}`;
   if (words.textContent !== text) words.textContent = text;
 }

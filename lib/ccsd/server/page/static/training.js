@@ -58,7 +58,7 @@ function build() {
 async function begin(form) {
   const { max_epochs: epochs, max_minutes: minutes } = Object.fromEntries(new FormData(form));
   await post("../train/ccsd", { max_epochs: Number(epochs), max_minutes: Number(minutes) });
-  say("Training is started.");
+  say("Training has started.");
   await poll();
 }
 
@@ -75,7 +75,7 @@ export async function trainOnce(place) {
 
 async function halt() {
   await ask("../train/", { method: "DELETE" });
-  say("Training is stopped; what was published stays.");
+  say("Training has stopped; published weights stay.");
   await poll();
 }
 
@@ -100,7 +100,7 @@ function draw({ task, words, lines, stats }, running) {
 
 // When it began while it runs, when it ended after that.
 function inWords({ status, start_ts: start, end_ts: end, progress }, words) {
-  const when = end ? `${status} at ${end}, begun at ${start}` : `${status} since ${start}`;
+  const when = end ? `${status} at ${end}, started at ${start}` : `${status} since ${start}`;
   return [when, progress?.says ?? words].filter(Boolean).join(": ");
 }
 

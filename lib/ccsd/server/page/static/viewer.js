@@ -205,7 +205,7 @@ async function openImage(modality) {
   Object.assign(own, {
     modality, view, cursor, name: view.name, image: { values, view }, cached: new Map(), loaded: {}, layers: {}, maps: {}, draft: another ? null : own.draft, version: own.version + 1,
     window: another || !own.window ? [...view.window] : own.window,
-    notes: lost.length ? ["A mask is not kept any more: segment again to see it."] : [],
+    notes: lost.length ? ["A mask is no longer kept: segment again to see it."] : [],
   });
   own.first = stillThere(own, own.first) ?? (own.hidden ? NONE : own.work.masks.at(-1)?.mask ?? (view.label ? "label" : NONE));
   own.second = stillThere(own, own.second) ?? NONE;
