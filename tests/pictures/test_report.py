@@ -84,7 +84,7 @@ def test_it_says_the_volumes_their_ranges_the_images_the_warnings_and_that_it_is
 def test_ranges_and_images_that_are_not_known_are_not_there() -> None:
     said = words(report_pdf(report({k: v for k, v in ANSWER.items() if k not in ("confidence", "modalities")})))
     assert "31.2" in said
-    assert "with one modality less" not in said
+    assert "without one modality" not in said
     assert "certainty" not in said
     assert "why" not in said.split()
 

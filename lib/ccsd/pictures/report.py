@@ -118,7 +118,7 @@ def _pictures(page: Canvas, report: Report, top: float) -> float:
     for column, panel in enumerate(panels):
         left = MARGIN + column * (PANEL + GAP)
         _picture(page, panel, left, top - tall, tall, scale)
-    caption = f"{report.shown}, the slices with most tumour; seen as radiologists do, the patient's right on the left"
+    caption = f"{report.shown}, the slices with most tumour; radiological convention: the patient's right on the left"
     page.setFillColor(black)
     page.setFont("Helvetica", 8)
     page.drawString(MARGIN, top - tall - 8.5 * mm, _plain(caption))
@@ -199,11 +199,11 @@ def _text(report: Report) -> Iterator[Flowable]:
 
 
 def _volumes(report: Report) -> Table:
-    """mL by region; where they are known, how certain it is and the range over the masks from one modality less."""
+    """mL by region; where they are known, how certain it is and the range over the masks made without one modality."""
     found = (report.answer.get("confidence") or {}).get("regions") or {}
     ranges = {g: told["range_ml"] for g, told in found.items() if told.get("range_ml")}
     head = ["region", "made of", "mL"]
-    head += [*(["certainty"] if found else []), *(["with one modality less"] if ranges else [])]
+    head += [*(["certainty"] if found else []), *(["without one modality"] if ranges else [])]
     rows = [[_bold(text) for text in head]]
     for region, values in report.task.regions.items():
         parts = ", ".join(name for name, value in report.task.labels.items() if value in values)

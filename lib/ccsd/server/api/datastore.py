@@ -36,9 +36,9 @@ router = APIRouter(prefix="/datastore", tags=["Datastore"])
 def save_label(
     image: str, params: str = PARAMS, tag: str = FINAL, label: UploadFile = LABEL, user: User = ANNOTATOR
 ) -> dict[str, Any]:
-    """Keep a label of an image's study, whole or not at all. `params` is JSON: `label_info` says what the file's values
-    are, as 3D Slicer sends it; a `.seg.nrrd` says it itself; `corrected_from` names the weights whose mask was
-    corrected. `warnings` of the answer: what was taken how."""
+    """Save a label for the study of an image. `params` is JSON: `label_info` says what the values in the file mean, as
+    3D Slicer sends it (a `.seg.nrrd` contains this itself); `corrected_from` names the weights whose mask was
+    corrected. `warnings` of the answer say how the label was understood."""
     app, values = app_instance(), without(read_object("params", params), OF_LABELS)
     with received([(label.filename or "label.nii.gz", label.file)]) as path:
         label_id = app.datastore().save_label(image, str(path), tag or FINAL, values)
@@ -51,7 +51,7 @@ def save_label(
 def add_image(
     image: str | None = None, params: str = PARAMS, file: UploadFile = IMAGE, user: User = ANNOTATOR
 ) -> dict[str, str]:
-    """Keep an image under the id `image`, or its file's name without extension."""
+    """Save an image under the id `image`, or under its file name without extension."""
     values = without(read_object("params", params), OF_IMAGES) | ({"user": user.username} if user else {})
     with received([(file.filename or "image.nii.gz", file.file)]) as path:
         wanted = image or filenames.strip_extension(path.name)
@@ -60,13 +60,13 @@ def add_image(
 
 @router.put("/image/info")
 def note_on_image(image: str, info: str = INFO, user: User = ANNOTATOR) -> Any:
-    """Keep a JSON object of notes on an image."""
+    """Save notes on an image, as a JSON object."""
     return app_instance().datastore().update_image_info(image, _notes(info, OF_IMAGES, user))
 
 
 @router.put("/label/info")
 def note_on_label(label: str, tag: str, info: str = INFO, user: User = ANNOTATOR) -> Any:
-    """Keep a JSON object of notes on a label."""
+    """Save notes on a label, as a JSON object."""
     return app_instance().datastore().update_label_info(label, tag, _notes(info, OF_LABELS, user))
 
 

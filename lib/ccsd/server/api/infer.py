@@ -70,9 +70,9 @@ async def infer(
     output: Output | None = None,
     user: User = USER,
 ) -> Any:
-    """A mask of the study that an image belongs to, as soon as it is your turn.
+    """The mask of a study, as soon as it is your turn.
 
-    What is segmented is one of `image` (an id of the datastore), `session_id`, `file` (an image or a zip of a study).
+    Name the study by one of `image` (an id of the datastore), `session_id`, `file` (an image or a zip of a study).
     `params` is JSON: `modalities`, `preprocess`, `device`, `window`, `overlap`, `specks`, `enhancing_value`,
     `result_extension`, `confidence`.
     """

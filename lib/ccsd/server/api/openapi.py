@@ -19,15 +19,15 @@ class Problem(BaseModel):
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "A parameter, file or study cannot be used"},
-    404: {"model": Problem, "description": "Not there: an image, label, model, session or task"},
+    404: {"model": Problem, "description": "No such image, label, model, session or task"},
     422: {"model": Problem, "description": "A field of the request is missing or of the wrong type"},
     502: {"model": Problem, "description": "The DICOMweb server does not answer"},
-    507: {"model": Problem, "description": "The disk is full: nothing of the request was kept"},
+    507: {"model": Problem, "description": "The disk is full; nothing of the request was kept"},
 }
 BUSY: dict[int | str, dict[str, Any]] = {
     429: {
         "model": Problem,
-        "description": "Too many are waiting or one is running; Retry-After says when to come again",
+        "description": "Too many inferences wait, or a task is running; Retry-After: try again after so many seconds",
     }
 }
 

@@ -30,9 +30,10 @@ _starting = threading.Lock()
 
 @router.post("/{model}", dependencies=[ADMIN], responses=BUSY)
 def start(model: str, params: dict[str, Any] | None = None, enqueue: bool = False) -> Any:
-    """Train on the saved labels, in a process of its own; `enqueue` waits for a running training instead of a refusal.
+    """Train on the saved labels, in a separate process. With `enqueue` it waits for one that is running; else
+    the request is refused.
 
-    What can be asked for is in `/info/`, under `trainers`: `max_epochs`, `max_minutes`, `val_split`, and so on.
+    The parameters are in `/info/`, under `trainers`: `max_epochs`, `max_minutes`, `val_split`, and so on.
     """
     trainers = app_instance().info()["trainers"]
     check_known("model", model, trainers)

@@ -86,7 +86,8 @@ def compare_versions(first: str, second: str) -> Any:
 
 @data.post("/versions/{version}", dependencies=[ADMIN])
 def serve_version(version: str, pin: bool = False) -> Any:
-    """Roll back, or forward. With `pin` it stays served whatever trainings publish, until it is unpinned."""
+    """Serve this version (roll back or forward). With `pin` it stays served until it is unpinned, even if a training
+    publishes new weights."""
     versions = Versions(model_config().model)
     versions.pin(version) if pin else versions.serve(version)
     return list_versions()
@@ -94,14 +95,14 @@ def serve_version(version: str, pin: bool = False) -> Any:
 
 @data.delete("/versions/pin", dependencies=[ADMIN])
 def unpin_version() -> Any:
-    """From now on the newest publication is served again."""
+    """Unpin: the weights that are published next are served again."""
     Versions(model_config().model).unpin()
     return list_versions()
 
 
 @data.get("/scores")
 def show_scores() -> Any:
-    """The served model against the saved labels, as far as `POST /scoring/dice` found it for these weights."""
+    """Dice of the served model with the saved labels, as far as `POST /scoring/dice` measured it for these weights."""
     return scores()
 
 
