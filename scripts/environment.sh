@@ -31,13 +31,13 @@ install_locked() {
     off) return ;;
     *) echo "error: CCSD_LOCK is $kind, expected cpu, cuda or off" >&2; return 1 ;;
   esac
-  echo "installing by ${lock##*/}: every file is compared with its hash (once; a few minutes)" >&2
+  echo "installing from ${lock##*/}: every file is compared with its hash (once; a few minutes)" >&2
   log="$VENV/.lock.log"
   if "$VENV/bin/python" -m pip install -q --no-deps --require-hashes -r "$lock" >"$log" 2>&1; then
     "$VENV/bin/python" "$REPOSITORY/scripts/dev/lock.py" check "$lock" >&2
   elif grep -q "DO NOT MATCH THE HASHES" "$log"; then
     sed -n '/DO NOT MATCH THE HASHES/,$p' "$log" >&2
-    echo "error: a package is not the file that ${lock##*/} knows, nothing was installed; if your registry builds its own" \
+    echo "error: the hash of a package differs from ${lock##*/}, nothing was installed; if your registry builds its own" \
       "packages and you trust it, start with CCSD_LOCK=off (docs/operate.md)" >&2
     return 1
   else

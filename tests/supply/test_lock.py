@@ -68,7 +68,7 @@ def test_a_file_that_was_exchanged_stops_the_start(tmp_path: Path) -> None:
     done = start(tmp_path, {**registry(tmp_path), "toy": "0" * 64})
     assert done.returncode == 1
     assert "toy==1.0" in done.stderr
-    assert "error: a package is not the file that lock-cuda.txt knows, nothing was installed" in done.stderr
+    assert "error: the hash of a package differs from lock-cuda.txt, nothing was installed" in done.stderr
     assert not installed(tmp_path, "toy")
 
 
