@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tqdm import tqdm
 
@@ -35,6 +35,7 @@ from ccsd.common.overlap import overlapped
 from ccsd.common.settings import read_task
 from ccsd.inference.mask_file import EXTENSIONS
 from ccsd.method.task import BRATS, Task
+from ccsd.preprocessing.common_space import Mode
 from ccsd.studies.study import from_images
 
 EXAMPLES = """examples:
@@ -47,7 +48,6 @@ EXAMPLES = """examples:
 """
 AT_ONCE = 3  # one study is read and prepared, one is in the network, one is written
 SURE = ("certainty", "agreement", "low_ml", "high_ml")
-PREPROCESS = {"auto": "auto", "on": "full", "off": "off"}
 
 
 def main() -> None:
@@ -159,7 +159,7 @@ def _run(arguments: argparse.Namespace, task: Task) -> Run:
         weights=arguments.weights.absolute() if arguments.weights else None,
         task=arguments.task.absolute() if arguments.task else None,
         modalities=modalities if arguments.modalities else None,
-        preprocess=PREPROCESS[arguments.preprocess],  # type: ignore[arg-type]
+        preprocess=arguments.preprocess,
         device=arguments.device,
         extension=arguments.format,
         picture=arguments.picture,
@@ -182,7 +182,10 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS)")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU where there is one)")
     parser.add_argument(
-        "--preprocess", choices=PREPROCESS, default="auto", help="align and remove the skull (auto: where it is needed)"
+        "--preprocess",
+        choices=get_args(Mode),
+        default="auto",
+        help="align and remove the skull: where needed, never, always",
     )
     parser.add_argument(
         "--format", choices=EXTENSIONS, default=EXTENSIONS[0], help="format of the masks; .dcm: DICOM SEG"

@@ -59,7 +59,7 @@ class Run:
         weights, task: files (None: what the app serves, BraTS); device: None: each worker's best.
         extension: of the masks.
         picture, report: whether one is drawn, written; overwrite: whether masks that are there are made again.
-        confidence: whether each mask is compared with those from one modality less, with a map of agreement.
+        confidence: whether each mask is compared with those made without one modality, with a map of agreement.
     """
 
     out: Path

@@ -85,7 +85,7 @@ class Confidence:
 def confidence_of(
     found: Mapping[int, Tensor], prepared: NetworkInput, common: CommonSpace, task: Task, *, fraction: float
 ) -> Confidence:
-    """Compare the mask of one study with its probabilities and with the masks from one modality less.
+    """Compare the mask of one study with its probabilities and with the masks made without one modality.
 
     Args:
         found: region probabilities (R, d, h, w) in the network's frame, of all modalities and of its leave-one-out

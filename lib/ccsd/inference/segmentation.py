@@ -41,7 +41,7 @@ class Options:
         min_component_fraction: separate parts smaller than this share of the largest are left out
             (`ccsd.inference.label_map`).
         device: where to compute (the first GPU, else the CPU).
-        confidence: also compare the mask with those from one modality less (`ccsd.inference.confidence`).
+        confidence: also compare the mask with those made without one modality (`ccsd.inference.confidence`).
     """
 
     modalities: tuple[str, ...] | None = None

@@ -1,6 +1,7 @@
-"""What a mask's certainty (by its own probabilities) and its agreement with the masks from one modality less are worth
-as a warning: on labelled studies, Dice against both; the limits under which to warn, for a share of the poor masks to
-be found, with their false alarms; the warnings as they are given; how many of the voxels that disagree are wrong."""
+"""What a mask's certainty (by its own probabilities) and its agreement with the masks made without one modality are
+worth as a warning: on labelled studies, Dice against both; the limits under which to warn, for a share of the poor
+masks to be found, with their false alarms; the warnings as they are given; how many of the voxels that disagree are
+wrong."""
 
 from __future__ import annotations
 

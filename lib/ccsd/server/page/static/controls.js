@@ -122,7 +122,7 @@ function parts({ labels }, volumes) {
   return el("table", { class: "volumes" }, el("tbody", {}, labels.map(row)));
 }
 
-// Volume, its range over the masks from one modality less, how certain the mask is, and the Dice to expect.
+// Volume, its range over the masks made without one modality, how certain the mask is, and the Dice to expect.
 function regionTable({ regions }, volumes, ccsd) {
   const told = ccsd?.confidence?.regions;
   const compared = Object.values(told ?? {}).some((one) => one.range_ml);
