@@ -171,7 +171,7 @@ def test_a_mask_is_shown_on_another_series_by_its_place_with_a_word(page: Page) 
     page.wait_for_selector("#canvas-axial[data-drawn$=made]", timeout=60_000)
     page.get_by_role("button", name="t1", exact=True).click()
     expect(page.locator("#canvas-axial")).to_have_attribute("data-drawn", re.compile("^t1 axial .* made$"))
-    expect(page.locator(".note", has_text="segment again for one on this series")).to_be_visible()
+    expect(page.locator(".note", has_text="For a mask on this series, segment again")).to_be_visible()
 
 
 def test_an_empty_label_is_shown_with_a_word(page: Page, server: Server, phantom: Phantom, tmp_path: Path) -> None:
