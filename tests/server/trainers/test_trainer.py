@@ -113,6 +113,30 @@ def test_a_killed_training_goes_on_where_it_was_and_ends_as_if_it_had_not_been(
     assert [h["epoch"] for h in stats["history"]] == [0, 1, 2, 3, 4]
 
 
+def test_a_training_killed_between_publishing_and_storing_its_state_goes_on(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    clinic.save("a")
+    store = RunRecorder._store
+
+    def die_instead(self: RunRecorder, epoch: Epoch) -> None:
+        if epoch.index == 2:
+            raise KilledError
+        store(self, epoch)
+
+    monkeypatch.setattr(jobs, "STATE_EVERY", 0.0)
+    monkeypatch.setattr(RunRecorder, "_store", die_instead)
+    with pytest.raises(KilledError):
+        clinic.train(max_epochs=4)
+    monkeypatch.undo()
+    assert clinic.model.current().card.epoch == 2
+    stats = clinic.train(max_epochs=4)
+    assert "resuming after epoch 1" in caplog.text
+    assert [h["epoch"] for h in stats["history"]] == [0, 1, 2, 3, 4]
+    assert len(Versions(clinic.model).known()) == 2  # what it started from, and what it published last
+
+
 def test_with_other_settings_or_other_labels_a_training_starts_anew(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -76,10 +76,20 @@ class Job:
         if state is None:
             return None
         same = "card" in state and _compared(state["card"]) == _compared(self.card)
-        continued = same and self.card.parent in (state["card"].parent, state["version"])
-        if continued and len(state["run"]["generators"]) == count:
-            return state
+        if same and len(state["run"]["generators"]) == count:
+            if self.card.parent in (state["card"].parent, state["version"]):
+                return state
+            if published := self._published_after(state):
+                return {**state, "version": published.version, "best": published.score}
         logger.info("%s is of other data, settings or weights: starting anew", self.state_file.name)
+        return None
+
+    def _published_after(self, state: Mapping[str, Any]) -> Card | None:
+        """What a run has published and is served, where it was killed before it could store its state once more."""
+        for card in (known.card for known in self.versions.known()):
+            later = (card.epoch or 0) > state["run"]["epoch"]
+            if later and card.version == self.card.parent and card.parent == state["card"].parent:
+                return card
         return None
 
     def recorder(self, publication: Publication, progress: Progress) -> RunRecorder:
