@@ -7,7 +7,7 @@ from importlib import import_module
 
 from ccsd import VERSION
 from ccsd.common.errors import DivergedError, InputError
-from ccsd.common.loading import without_collecting
+from ccsd.common.loading import without_garbage_collection
 
 COMMANDS = {
     "segment": "segment studies, without a server",
@@ -34,7 +34,7 @@ def main() -> None:
         sys.exit(f"error: ccsd {name} is not a command, expected one of {', '.join(COMMANDS)}")
     sys.argv = [f"ccsd {name}", *sys.argv[2:]]
     try:
-        with without_collecting():
+        with without_garbage_collection():
             command = import_module(f"ccsd.commands.{name}")
         command.main()
     except (InputError, DivergedError, OSError) as error:

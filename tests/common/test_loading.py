@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ccsd.common.loading import without_collecting
+from ccsd.common.loading import without_garbage_collection
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def nothing_stays_frozen() -> Iterator[None]:
 
 
 def test_garbage_is_collected_again_after_the_imports_and_what_they_made_is_passed_over() -> None:
-    with without_collecting():
+    with without_garbage_collection():
         assert not gc.isenabled()
         made = [object()]
     assert gc.isenabled()
@@ -25,6 +25,6 @@ def test_garbage_is_collected_again_after_the_imports_and_what_they_made_is_pass
 
 
 def test_an_import_that_fails_leaves_the_collecting_as_it_was() -> None:
-    with pytest.raises(ImportError), without_collecting():
+    with pytest.raises(ImportError), without_garbage_collection():
         raise ImportError
     assert gc.isenabled()

@@ -1,4 +1,4 @@
-"""How many modules are loaded at once."""
+"""Loading many modules at the start of a process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_collecting() -> Iterator[None]:
-    """For imports at the start of a process. What modules make stays, and looking for garbage among it takes a fifth of
-    the time that torch and MONAI need to load. It is not looked through later either."""
+def without_garbage_collection() -> Iterator[None]:
+    """For imports at the start of a process. Objects that modules make stay, and searching them for garbage takes a
+    fifth of the time that torch and MONAI need to load. Later searches leave them out, too."""
     gc.disable()
     try:
         yield

@@ -53,7 +53,7 @@ class Confidence:
     @property
     def warnings(self) -> list[str]:
         """A sentence for each region whose certainty is low."""
-        return [_warning(g, c, self.regions.get(g)) for g, c in self.certainty.items() if c is not None and low(c)]
+        return [_warning(g, c, self.regions.get(g)) for g, c in self.certainty.items() if c is not None and is_low(c)]
 
     def of_region(self, region: str, volume_ml: float) -> dict[str, Any]:
         """Plain values, for the answer. For a study of one modality without what compares masks.
@@ -65,7 +65,7 @@ class Confidence:
         certainty, found = self.certainty[region], self.regions.get(region)
         told: dict[str, Any] = {"certainty": None, "low": None}
         if certainty is not None:
-            told = {"certainty": round(certainty, 3), "low": low(certainty)}
+            told = {"certainty": round(certainty, 3), "low": is_low(certainty)}
         if found is None:
             return {**told, "agreement": None, "volume_ml": volume_ml, "range_ml": None, "without": {}}
         return {
@@ -106,7 +106,7 @@ def confidence_of(
     return Confidence(certainty, region_agreement(masks, task.regions, task.modalities), agreement, voxel_ml)
 
 
-def low(certainty: float) -> bool:
+def is_low(certainty: float) -> bool:
     """Whether it is worth a warning."""
     return certainty < MIN_CERTAINTY
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ccsd.common.loading import without_collecting
+from ccsd.common.loading import without_garbage_collection
 
-with without_collecting():
+with without_garbage_collection():
     from monailabel.main import Main
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ccsd.common.files import replacing
 from ccsd.inference.agreement import agreement_map, leave_one_out, region_agreement
-from ccsd.inference.confidence import MIN_CERTAINTY, low, region_masks, soft_dice
+from ccsd.inference.confidence import MIN_CERTAINTY, is_low, region_masks, soft_dice
 from ccsd.inference.label_map import MIN_COMPONENT_FRACTION
 from ccsd.inference.predict import predict
 from ccsd.inference.windows import WindowConfig
@@ -55,7 +55,7 @@ class Point:
     @property
     def warned(self) -> bool:
         """As it is served."""
-        return self.mask_ml > 0 and low(self.certainty)
+        return self.mask_ml > 0 and is_low(self.certainty)
 
 
 Score = Callable[[Point], float]

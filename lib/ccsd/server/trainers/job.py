@@ -87,8 +87,8 @@ class Job:
     def _published_after(self, state: Mapping[str, Any]) -> Card | None:
         """What a run has published and is served, where it was killed before it could store its state once more."""
         for card in (known.card for known in self.versions.known()):
-            later = (card.epoch or 0) > state["run"]["epoch"]
-            if later and card.version == self.card.parent and card.parent == state["card"].parent:
+            later = (card.epoch or 0) > state["run"]["epoch"] and card.parent == state["card"].parent
+            if card.version == self.card.parent and later and _compared(card) == _compared(self.card):
                 return card
         return None
 
@@ -159,8 +159,13 @@ def learn(rank: int, count: int, job: Job) -> None:
 
 
 def _compared(card: Card) -> dict[str, Any]:
-    """The same for the same data and settings, however many studies there is time to validate on."""
-    return replace(card, parent=None, validation=()).as_dict()
+    """The same for the same data and settings: without what the training itself adds, and however many studies there is
+    time to validate on."""
+    return {
+        name: value
+        for name, value in card.as_dict().items()
+        if name in ("training", "seen", "digests", "left_out", "settings")
+    }
 
 
 def _score(before: Mapping[int, Tensor], card: Card) -> float | None:
