@@ -35,6 +35,7 @@ from ccsd.training.packed import PackedStudy, packed_studies, read_packed
 from ccsd.training.processes import join_processes
 from ccsd.training.recorder import BestFile, RunRecorder, read_state
 from ccsd.training.run_settings import RunSettings, read_run_settings
+from ccsd.training.unenhanced import unenhanced
 
 logger = logging.getLogger("train")
 
@@ -113,11 +114,17 @@ def _data(arguments: argparse.Namespace, task: Task) -> Data:
         cases = _load([s for s in studies if s.id in wanted - both], task, arguments.cache, digests)
         groups.append([*cases])
     shares = [folder.share for folder in folders]
+    loaded = [case for group in groups for case in group if isinstance(case, Case)]
     if arguments.mirrored:
-        groups.append([m for group in groups for case in group if isinstance(case, Case) and (m := mirrored(case))])
+        groups.append([made for case in loaded if (made := mirrored(case))])
         if not groups[-1]:
             raise InputError("--mirrored: no study has its whole tumour on one side, expected at least one")
         shares.append(arguments.mirrored)
+    if arguments.unenhanced:
+        groups.append([made for case in loaded if (made := unenhanced(case, task))])
+        if not groups[-1]:
+            raise InputError("--unenhanced: no study has t1, t1ce and a label of ET, expected at least one")
+        shares.append(arguments.unenhanced)
     validation = _load(held_out, task, arguments.cache, digests)
     weights = crop_weights([len(group) for group in groups], shares)
     return Data([case for group in groups for case in group], validation, weights, digests)
@@ -222,6 +229,13 @@ def _parse() -> argparse.Namespace:
         default=0.0,
         metavar="SHARE",
         help="share of the crops from brains without a tumour, made by mirroring the healthy half of one-sided studies",
+    )
+    parser.add_argument(
+        "--unenhanced",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the crops from tumours whose enhancement was taken out of T1ce, so that cores without it are known",
     )
     parser.add_argument("--model", type=Path, help="weights to start from (default: random)")
     parser.add_argument("--cache", type=Path, help="folder for prepared studies, so that later runs start at once")

@@ -10,8 +10,8 @@ from typing import Any
 from ccsd.common.errors import InputError
 
 UNTRAINED = "untrained"
-# Around a study's name: one of the replay folder, its healthy half mirrored.
-REPLAYED, MIRRORED = "replay/", "/mirrored"
+# Around a study's name: one of the replay folder, its healthy half mirrored, its tumour without contrast agent.
+REPLAYED, MIRRORED, UNENHANCED = "replay/", "/mirrored", "/unenhanced"
 
 # Settings of a training that older cards, configurations and requests call otherwise.
 RENAMED = {"average": "ema_decay", "keep": "parent_weight", "align": "lambda_align", "classify": "lambda_classify"}
@@ -54,9 +54,9 @@ class Card:
     @property
     def trained_on(self) -> set[str]:
         """The studies that these weights and those before them have seen, as far as it was noted; a study that was
-        replayed or mirrored also by its own name."""
+        replayed or changed also by its own name."""
         noted = {*self.seen, *self.training}
-        return noted | {name.removeprefix(REPLAYED).removesuffix(MIRRORED) for name in noted}
+        return noted | {n.removeprefix(REPLAYED).removesuffix(MIRRORED).removesuffix(UNENHANCED) for n in noted}
 
     @property
     def held_out(self) -> bool:
