@@ -116,12 +116,12 @@ def _data(arguments: argparse.Namespace, task: Task) -> Data:
     shares = [folder.share for folder in folders]
     loaded = [case for group in groups for case in group if isinstance(case, Case)]
     if arguments.mirrored:
-        groups.append([made for case in loaded if (made := mirrored(case))])
+        groups.append([healthy for case in loaded if (healthy := mirrored(case))])
         if not groups[-1]:
             raise InputError("--mirrored: no study has its whole tumour on one side, expected at least one")
         shares.append(arguments.mirrored)
     if arguments.unenhanced:
-        groups.append([made for case in loaded if (made := unenhanced(case, task))])
+        groups.append([faint for case in loaded if (faint := unenhanced(case, task))])
         if not groups[-1]:
             raise InputError("--unenhanced: no study has t1, t1ce and a label of ET, expected at least one")
         shares.append(arguments.unenhanced)
@@ -235,7 +235,7 @@ def _parse() -> argparse.Namespace:
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="share of the crops from tumours whose enhancement was taken out of T1ce, so that cores without it are known",
+        help="share of the crops from tumours whose enhancement was taken out of T1ce",
     )
     parser.add_argument("--model", type=Path, help="weights to start from (default: random)")
     parser.add_argument("--cache", type=Path, help="folder for prepared studies, so that later runs start at once")
