@@ -86,7 +86,7 @@ def test_on_voxels_that_are_resampled_the_map_lies_where_the_masks_differ(name: 
     found = {}
     for subset in (0b0101, 0b0001, 0b0100):
         blobs = gaussian_filter(random.normal(size=(3, *prepared.frame.working)), (0, 4, 4, 4))
-        found[subset] = prepared.frame.crop(torch.from_numpy(blobs > 0).float())
+        found[subset] = torch.from_numpy(blobs > 0).float()[(slice(None), *prepared.frame.inside)]
     confidence = confidence_of(found, prepared, common, BRATS, fraction=0)
     of_both, *of_one = (mask_on_grid(p, prepared, common, BRATS, min_component_fraction=0)[0] for p in found.values())
     expected = agreement_of_masks(of_both, of_one)

@@ -137,9 +137,9 @@ def test_the_shipped_weights_name_the_studies_that_they_were_trained_on() -> Non
     assert card.why_not_expected is None
 
 
-def test_a_study_that_was_replayed_or_mirrored_was_trained_on() -> None:
-    card = Card(training=("a", "replay/b"), seen=("c/mirrored", "far/d"))
-    assert {"a", "b", "c", "far/d"} <= card.trained_on
+def test_a_study_that_was_replayed_or_changed_was_trained_on() -> None:
+    card = Card(training=("a", "replay/b", "e/unenhanced"), seen=("c/mirrored", "far/d"))
+    assert {"a", "b", "c", "e", "far/d"} <= card.trained_on
     assert "d" not in card.trained_on
 
 

@@ -171,6 +171,17 @@ def test_made_studies_are_mixed_in_with_a_share_of_the_crops(
         ccsd(*command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=("--data", f"{made}:1"))[2:])
 
 
+def test_tumours_that_take_up_no_contrast_agent_are_made_from_those_that_do(
+    studies: Path, phantom: Phantom, tmp_path: Path, ccsd: Callable[..., str]
+) -> None:
+    ccsd(*command(studies, tmp_path / "w.pt", "train.max_epochs=1", extra=("--unenhanced", "0.5"))[2:])
+    assert checkpoint.card_in(tmp_path / "w.pt").training == ("a", "b", "a/unenhanced")
+    without = tmp_path / "without"
+    write_phantom(phantom, without, "c", modalities=["t2", "flair"])
+    with pytest.raises(SystemExit, match="^error: --unenhanced: no study has t1, t1ce and a label of ET"):
+        ccsd(*command(without, tmp_path / "w.pt", extra=("--unenhanced", "0.5"))[2:])
+
+
 def test_packed_studies_train_without_their_images(
     studies: Path, tmp_path: Path, ccsd: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

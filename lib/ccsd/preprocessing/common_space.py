@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Literal, get_args
 
 import numpy as np
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from ccsd.common.clock import Clock
 from ccsd.common.errors import GridMismatchError, InputError, UnalignedError
+from ccsd.common.overlap import overlapped
 from ccsd.imaging.volumes import Grid, Volume
 from ccsd.preprocessing import coverage, quality
 from ccsd.preprocessing.background import INSIDE, with_zero_background
@@ -146,7 +148,7 @@ def to_common_space(volumes: Mapping[str, Volume], *, target: str, mode: Mode = 
         GridMismatchError: mode "off" and more than one grid.
     """
     check_target(target, volumes)
-    volumes = {m: with_zero_background(v) for m, v in volumes.items()}
+    volumes = dict(zip(volumes, overlapped(with_zero_background, volumes.values(), at_once=len(volumes)), strict=True))
     if mode == "off" or (mode == "auto" and is_prepared(volumes)):
         return untouched(volumes, target, judged=mode != "off")
     return with_target(aligned(volumes, target), target)
@@ -246,7 +248,7 @@ def untouched(volumes: Mapping[str, Volume], target: str, *, judged: bool) -> Co
                 f"{name} and {target} lie on different grids, expected all modalities of a study on one grid where "
                 f"preparation is off: of {name}, {volume.grid.differences(grid)}"
             )
-    brain = np.any([v.data != 0 for v in volumes.values()], axis=0)
+    brain = reduce(np.logical_or, [v.data != 0 for v in volumes.values()])
     shares = {m: coverage.filled_share(v, brain) for m, v in volumes.items()} if judged and len(volumes) > 1 else {}
     most = max(shares.values(), default=1.0)
     left_out = {m: coverage.too_little(s) for m, s in shares.items() if s < coverage.ENOUGH * most}

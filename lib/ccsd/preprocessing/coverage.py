@@ -39,7 +39,7 @@ def scanned_share(brain: NDArray[np.bool_], grid: Grid, series: Grid, matrix: ND
 
 def filled_share(volume: Volume, brain: NDArray[np.bool_]) -> float:
     """Share of a brain in which an image on the same grid is not zero."""
-    return float((volume.data[brain] != 0).mean())
+    return float(((volume.data != 0) & brain).sum() / max(brain.sum(), 1))
 
 
 def too_little(share: float) -> str:

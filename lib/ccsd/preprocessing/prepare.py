@@ -39,21 +39,24 @@ class SpatialFrame:
     working: tuple[int, int, int]
     box: Box
 
-    def to_working(self, data: NDArray[np.generic]) -> Tensor:
-        """(D, H, W) on the target grid -> (1, D', H', W') float in the working grid, not yet cropped."""
-        turned = nib.orientations.apply_orientation(data, self.orientation)
-        tensor = torch.from_numpy(np.ascontiguousarray(turned, dtype=np.float32))[None]
-        return _resize(tensor, self.working)
+    def to_working(self, data: NDArray[np.generic]) -> NDArray[np.generic]:
+        """(D, H, W) on the target grid -> (D', H', W') in the working grid, not yet cropped: a view of the data where
+        nothing is interpolated, else float32."""
+        turned: NDArray[np.generic] = nib.orientations.apply_orientation(data, self.orientation)
+        if self.working == self.canonical:
+            return turned
+        return _resize(_tensor(turned)[None], self.working)[0].numpy()
 
-    def crop(self, tensor: Tensor) -> Tensor:
-        """(C, D', H', W') in the working grid -> the part in the box."""
+    @property
+    def inside(self) -> tuple[slice, slice, slice]:
+        """The box, as an index into the working grid."""
         (a, b), (c, d), (e, f) = self.box
-        return tensor[:, a:b, c:d, e:f]
+        return slice(a, b), slice(c, d), slice(e, f)
 
     def to_native(self, probabilities: Tensor) -> Tensor:
         """Probabilities (R, d, h, w) in the box -> (R, D, H, W) on the target grid, 0 outside the box."""
         whole = probabilities.new_zeros((probabilities.shape[0], *self.working))
-        self.crop(whole).copy_(probabilities)
+        whole[(slice(None), *self.inside)] = probabilities
         whole = _resize(whole, self.canonical)
         ras = nib.orientations.axcodes2ornt(("R", "A", "S"))
         inverse = nib.orientations.ornt_transform(ras, self.orientation)
@@ -93,7 +96,7 @@ def prepare(volumes: Mapping[str, Volume], modalities: Sequence[str], *, spacing
     stacked = torch.zeros(len(modalities), *shape)
     for slot, modality in enumerate(modalities):
         if modality in working:
-            stacked[slot] = z_score(frame.crop(working[modality])[0])
+            stacked[slot] = z_score(_tensor(working[modality][frame.inside]))
     return NetworkInput(stacked, present, frame)
 
 
@@ -104,19 +107,19 @@ def prepare_label(label: NDArray[np.uint8], frame: SpatialFrame) -> Tensor:
     sampling would shift labels by half a voxel at even ratios.
     """
     values = np.unique(label)
-    shares = torch.cat([frame.to_working(label == v) for v in values])  # (V, D', H', W')
-    chosen = torch.from_numpy(values)[shares.argmax(dim=0)]
-    return frame.crop(chosen[None])[0]
+    shares = torch.stack([_tensor(frame.to_working(label == v)[frame.inside]) for v in values])  # (V, d, h, w)
+    return torch.from_numpy(values)[shares.argmax(dim=0)]
 
 
 def z_score(volume: Tensor) -> Tensor:
     """Zero mean and unit deviation over the non-zero voxels (the brain, in a skull-stripped image); zero stays zero."""
     brain = volume != 0
-    values = volume[brain]
-    if values.numel() < 2:
+    count = int(brain.sum())
+    if count < 2:
         return torch.zeros_like(volume)
-    scaled = (volume - values.mean()) / values.std().clamp_min(1e-6)
-    return scaled * brain
+    apart = (volume - float(volume.sum(dtype=torch.float64)) / count).mul_(brain)
+    variance = float(apart.square().sum(dtype=torch.float64)) / (count - 1)
+    return apart.div_(max(variance**0.5, 1e-6))
 
 
 def _whole_frame(grid: Grid, spacing: float) -> SpatialFrame:
@@ -136,17 +139,22 @@ def _working_edge(voxels: int, millimetres: float, spacing: float) -> int:
     return max(2, round(voxels * millimetres / spacing))
 
 
-def _brain_box(volumes: Sequence[Tensor]) -> Box:
-    """The box around all non-zero voxels of (1, D, H, W) volumes. Raises InputError: there are none."""
-    brain = torch.stack([v[0] != 0 for v in volumes]).any(dim=0)
+def _brain_box(images: Sequence[NDArray[np.generic]]) -> Box:
+    """The box around all non-zero voxels of (D, H, W) images. Raises InputError: there are none."""
+    brain = images[0] != 0
+    for image in images[1:]:
+        brain |= image != 0
     spans = []
     for axis in range(3):
-        first, second = (a for a in range(3) if a != axis)
-        inside = torch.nonzero(brain.any(dim=second).any(dim=first)).flatten()
-        if not inside.numel():
+        inside = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))
+        if not inside.size:
             raise InputError("nothing of a brain is left of the images, expected MR images of one head")
         spans.append((int(inside[0]), int(inside[-1]) + 1))
     return spans[0], spans[1], spans[2]
+
+
+def _tensor(image: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
 
 
 def _resize(tensor: Tensor, shape: tuple[int, int, int]) -> Tensor:

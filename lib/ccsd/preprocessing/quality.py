@@ -8,11 +8,13 @@ input). What `ccsd.preprocessing.quality_measures` measures is in docs/studies.m
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ccsd.common.overlap import overlapped
 from ccsd.imaging.volumes import Grid, Volume
 from ccsd.preprocessing import coverage
 from ccsd.preprocessing.quality_measures import (
@@ -55,16 +57,22 @@ def of_brain(volumes: Mapping[str, Volume], grids: Mapping[str, Grid], transform
         grids, transforms: of each, as `ccsd.preprocessing.common_space.CommonSpace` has them.
     """
     seen = {name: coarse(volume) for name, volume in volumes.items()}
-    ends = {name: brain_ends(volume, grids[name], transforms[name]) for name, volume in seen.items()}
-    cut = cut_brain(ends)
-    slab = any(coverage.is_slab(grid) for grid in grids.values())
-    return [
-        *([] if slab else cut or brain_size(seen)),
-        *exchanged_agent(seen),
-        *exchanged_fluid(seen),
-        *not_aligned(seen),
-        *[sentence for name, volume in seen.items() for sentence in biased(name, coarse(volume, 2 * COARSE_MM))],
+
+    def whole() -> list[str]:
+        if any(coverage.is_slab(grid) for grid in grids.values()):
+            return []
+        ends = {name: brain_ends(volume, grids[name], transforms[name]) for name, volume in seen.items()}
+        return cut_brain(ends) or brain_size(seen)
+
+    checks: list[Callable[[], list[str]]] = [
+        whole,
+        partial(exchanged_agent, seen),
+        partial(exchanged_fluid, seen),
+        partial(not_aligned, seen),
+        *[partial(biased, name, coarse(volume, 2 * COARSE_MM)) for name, volume in seen.items()],
     ]
+    found = overlapped(lambda check: check(), checks, at_once=len(checks))
+    return [sentence for sentences in found for sentence in sentences]
 
 
 def few_slices(name: str, grid: Grid) -> list[str]:

@@ -34,7 +34,7 @@ def shows_skull(volume: Volume) -> bool:
 def head_score(volume: Volume) -> float:
     """The larger, the more of a head."""
     planes = list(_planes(volume))
-    bright = float(np.percentile([p for plane, _ in planes for p in plane.ravel()], 99.5))
+    bright = float(np.percentile(np.concatenate([plane.ravel() for plane, _ in planes]), 99.5))
     outlines = [_outline(plane > TISSUE * bright) for plane, _ in planes]
     area = max(o.sum() * step[0] * step[1] for o, (_, step) in zip(outlines, planes, strict=True)) / 1e4
     return float(area + _drop([(p, o, step) for (p, step), o in zip(planes, outlines, strict=True)]))
