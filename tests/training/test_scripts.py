@@ -178,7 +178,7 @@ def test_tumours_that_take_up_no_contrast_agent_are_made_from_those_that_do(
     assert checkpoint.card_in(tmp_path / "w.pt").training == ("a", "b", "a/unenhanced")
     without = tmp_path / "without"
     write_phantom(phantom, without, "c", modalities=["t2", "flair"])
-    with pytest.raises(SystemExit, match="^error: --unenhanced: no study has t1, t1ce and a label of ET"):
+    with pytest.raises(SystemExit, match=r"^error: --unenhanced: no study has t1, t1ce and a label of ET"):
         ccsd(*command(without, tmp_path / "w.pt", extra=("--unenhanced", "0.5"))[2:])
 
 
