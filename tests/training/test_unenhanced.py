@@ -40,14 +40,15 @@ def test_t1ce_shows_in_the_tumour_what_t1_shows_in_the_units_of_t1ce() -> None:
     assert float(case.volumes[1].max()) > 9  # the case itself is as it was
 
 
-def test_the_core_stays_and_nothing_of_it_enhances() -> None:
+def test_the_core_stays_and_nothing_is_said_of_enhancement() -> None:
     case = study()
     faint = unenhanced(case, BRATS)
     assert faint is not None
     before, after = (BRATS.to_regions(label[None])[0] for label in (case.label, faint.label))
     assert torch.equal(before[:2], after[:2])
     assert not after[2].any()
-    assert faint.annotated.all()
+    assert faint.annotated.tolist() == [True, True, False]
+    assert case.annotated.all()
 
 
 def test_far_from_the_tumour_and_outside_the_brain_nothing_changes() -> None:

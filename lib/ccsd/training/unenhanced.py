@@ -26,13 +26,13 @@ MARGIN = 3  # voxels about the tumour over which the one image passes into the o
 @dataclass(frozen=True)
 class UnenhancedCase:
     """A case whose tumour takes up no contrast agent. It is made anew each time that it is looked at, so that it takes
-    no memory.
+    no memory. Its label does not know ET: without T1ce it looks as the case does, and would teach that nothing enhances.
 
     Attributes:
         case: a study with T1, T1ce and an enhancing tumour.
         before, after: the places of T1 and T1ce among the modalities.
         gain, offset: what turns the intensities of T1 into those of T1ce.
-        enhancing: label value of the enhancing tumour; it becomes `core`.
+        enhancing: label value of the enhancing tumour; it becomes `core`. region: its place among the regions.
     """
 
     case: Case
@@ -42,6 +42,7 @@ class UnenhancedCase:
     offset: float
     enhancing: int
     core: int
+    region: int
 
     @property
     def id(self) -> str:
@@ -78,7 +79,9 @@ class UnenhancedCase:
 
     @property
     def annotated(self) -> Tensor:
-        return self.case.annotated
+        known = self.case.annotated.clone()
+        known[self.region] = False
+        return known
 
     def to_device(self, device: torch.device) -> UnenhancedCase:
         return replace(self, case=self.case.to_device(device))
@@ -104,7 +107,7 @@ def unenhanced(case: Case, task: Task) -> UnenhancedCase | None:
     if case.available & both != both or not bool(case.annotated[index]) or not bool((case.label == enhancing).any()):
         return None
     gain, offset = _match(case, before, after)
-    return UnenhancedCase(case, before, after, gain, offset, enhancing, core)
+    return UnenhancedCase(case, before, after, gain, offset, enhancing, core, index)
 
 
 def _match(case: Case, before: int, after: int) -> tuple[float, float]:
