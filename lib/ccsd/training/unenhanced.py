@@ -26,7 +26,7 @@ MARGIN = 3  # voxels about the tumour over which the one image passes into the o
 @dataclass(frozen=True)
 class UnenhancedCase:
     """A case whose tumour takes up no contrast agent. It is made anew each time that it is looked at, so that it takes
-    no memory. Its label does not know ET: without T1ce it looks as the case does, and would teach that nothing enhances.
+    no memory. Its label does not know ET: without T1ce it looks as the case does, and would teach that none is there.
 
     Attributes:
         case: a study with T1, T1ce and an enhancing tumour.
