@@ -27,7 +27,7 @@ from ccsd.preprocessing.prepare import NetworkInput
 MIN_CERTAINTY = 0.86
 """Of a region; below it the mask carries a warning. Chosen on the check studies alone, by `python -m ccsd.experiments
 agreement --data CHECK-BRATS --window 128`, with small-e670aa96d9: just under 0.87, the limit that finds 80% of the
-masks with a Dice under 0.5 that are not empty. With small-3cebbbf5fb it finds 69% of all, with 16% false alarms
+masks with a Dice under 0.5 that are not empty. With small-169579fb35 it finds 60% of all, with 12% false alarms
 (docs/notebook.md)."""
 ONE_MODALITY = "one modality: no agreement can be told"
 
