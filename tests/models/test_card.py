@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
 from ccsd.models.card import Card, card_of
 from ccsd.models.served import SHIPPED
-from tests.conftest import REPOSITORY
+from tests.upgrade.release import unpack
 
 ROW = {"modalities": ["t1", "flair"], "WT": 0.8, "TC": 0.5, "ET": 0.25}
 NOTES: dict[str, tuple[dict[str, Any], Card]] = {
@@ -119,8 +118,7 @@ def test_a_card_that_is_put_in_place_of_older_notes_is_what_is_read(tmp_path: Pa
 
 @pytest.mark.parametrize(("release", "digests"), [("first", set()), ("landed", {"case"})])
 def test_weights_of_older_releases_have_a_card(tmp_path: Path, release: str, digests: set[str]) -> None:
-    with tarfile.open(REPOSITORY / "tests" / "upgrade" / f"{release}.tar.xz") as archive:
-        archive.extract("ccsd/model/ccsd.pt", tmp_path, filter="data")
+    unpack(release, tmp_path)
     card = checkpoint.card_in(tmp_path / "ccsd" / "model" / "ccsd.pt")
     assert (card.parent, card.training, card.validation, card.epoch) == ("untrained", ("case",), ("case",), 1)
     assert set(card.digests) == digests

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,19 +12,16 @@ import torch
 from ccsd.imaging.volumes import read_grid
 from ccsd.method.task import BRATS
 from ccsd.models import checkpoint
-from tests.conftest import REPOSITORY
 from tests.e2e.conftest import Server, start_server
 from tests.e2e.test_server import read_mask
-
-FIXTURES = REPOSITORY / "tests" / "upgrade"
+from tests.upgrade.release import unpack
 
 
 @pytest.fixture(scope="module", params=["first", "landed"])
 def left(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as that release left it."""
     folder = tmp_path_factory.mktemp(request.param)
-    with tarfile.open(FIXTURES / f"{request.param}.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
+    unpack(request.param, folder)
     return folder
 
 
