@@ -67,8 +67,9 @@ def test_far_from_the_tumour_and_outside_the_brain_nothing_changes() -> None:
         study(available=0b1110),
         study(annotated=False),
         replace(study(), label=torch.zeros(SHAPE, dtype=torch.uint8)),
+        replace(study(), label=torch.full(SHAPE, ENHANCING, dtype=torch.uint8)),
     ],
-    ids=["no t1ce", "no t1", "a label of the whole tumour alone", "no tumour"],
+    ids=["no t1ce", "no t1", "a label of the whole tumour alone", "no tumour", "nothing but tumour"],
 )
 def test_a_study_without_what_it_takes_gives_none(case: Case) -> None:
     assert unenhanced(case, BRATS) is None

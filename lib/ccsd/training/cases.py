@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol, Self
 
 import torch
 import torch.nn.functional as F
@@ -85,7 +85,7 @@ def case_from(labelled: LabelledStudy, task: Task, *, annotated: Collection[str]
 
 
 class Sample(Protocol):
-    """What crops are taken from: a `Case`, or one that is made from it (`ccsd.training.healthy`)."""
+    """What crops are taken from: a `Case`, or a `MadeCase` (`ccsd.training.healthy`, `ccsd.training.unenhanced`)."""
 
     @property
     def id(self) -> str: ...
@@ -102,6 +102,50 @@ class Sample(Protocol):
     @property
     def annotated(self) -> Tensor: ...
     def to_device(self, device: torch.device) -> Sample: ...
+
+
+@dataclass(frozen=True)
+class MadeCase:
+    """A sample made from a case, anew each time that it is looked at, so that it takes no memory. What a kind of them
+    does not say otherwise is the case's own.
+
+    Attributes:
+        SUFFIX: after the case's name, so that cards tell it from the case.
+    """
+
+    SUFFIX: ClassVar[str]
+    case: Case
+
+    @property
+    def id(self) -> str:
+        return f"{self.case.id}{self.SUFFIX}"
+
+    @property
+    def volumes(self) -> Tensor:
+        return self.case.volumes
+
+    @property
+    def label(self) -> Tensor:
+        return self.case.label
+
+    @property
+    def available(self) -> int:
+        return self.case.available
+
+    @property
+    def present(self) -> Tensor:
+        return self.case.present
+
+    @property
+    def tumour(self) -> Tensor:
+        return self.case.tumour
+
+    @property
+    def annotated(self) -> Tensor:
+        return self.case.annotated
+
+    def to_device(self, device: torch.device) -> Self:
+        return replace(self, case=self.case.to_device(device))
 
 
 def on_device(cases: Sequence[Sample], device: torch.device) -> Sequence[Sample]:

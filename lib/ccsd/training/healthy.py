@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ccsd.models.card import MIRRORED
-from ccsd.training.cases import Case
+from ccsd.training.cases import Case, MadeCase
 
 MIN_DISTANCE = 5  # voxels that the whole tumour keeps from the midline
 MAX_SHIFT = 12  # voxels between the middle of the brain's box and the midline
@@ -16,9 +16,8 @@ STEP = 4  # voxels between the lines on which the halves are compared
 
 
 @dataclass(frozen=True)
-class MirroredCase:
-    """A case with its healthy half in both halves and an empty label, in which all regions are known. It is made anew
-    each time that it is looked at, so that it takes no memory.
+class MirroredCase(MadeCase):
+    """A case with its healthy half in both halves and an empty label, in which all regions are known.
 
     Attributes:
         case: a study with its tumour on one side; the first axis is left to right (`ccsd.preprocessing.prepare`).
@@ -26,13 +25,9 @@ class MirroredCase:
         healthy_is_high: whether the half with the larger x is the healthy one.
     """
 
-    case: Case
+    SUFFIX = MIRRORED
     centre: int
     healthy_is_high: bool
-
-    @property
-    def id(self) -> str:
-        return f"{self.case.id}{MIRRORED}"
 
     @property
     def volumes(self) -> Tensor:
@@ -48,23 +43,12 @@ class MirroredCase:
         return torch.zeros_like(self.case.label)
 
     @property
-    def available(self) -> int:
-        return self.case.available
-
-    @property
-    def present(self) -> Tensor:
-        return self.case.present
-
-    @property
     def tumour(self) -> Tensor:
         return self.case.tumour[:0]
 
     @property
     def annotated(self) -> Tensor:
         return torch.ones_like(self.case.annotated)
-
-    def to_device(self, device: torch.device) -> MirroredCase:
-        return replace(self, case=self.case.to_device(device))
 
 
 def mirrored(case: Case) -> MirroredCase | None:

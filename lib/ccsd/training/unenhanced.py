@@ -6,7 +6,7 @@ as soon as it is given T1ce, even where it finds that core without T1ce (docs/no
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ from ccsd.common.errors import InputError
 from ccsd.method import subsets
 from ccsd.method.task import Task
 from ccsd.models.card import UNENHANCED
-from ccsd.training.cases import Case
+from ccsd.training.cases import Case, MadeCase
 
 BEFORE, AFTER = "t1", "t1ce"  # the contrast agent
 ENHANCING = "ET"
@@ -24,40 +24,35 @@ MARGIN = 3  # voxels about the tumour over which the one image passes into the o
 
 
 @dataclass(frozen=True)
-class UnenhancedCase:
-    """A case whose tumour takes up no contrast agent. It is made anew each time that it is looked at, so that it takes
-    no memory. Its label does not know ET: without T1ce it looks as the case does, and would teach that none is there.
+class UnenhancedCase(MadeCase):
+    """A case whose tumour takes up no contrast agent. Its label does not know ET: without T1ce the tumour looks as the
+    case's does, and would teach that nothing enhances.
 
     Attributes:
         case: a study with T1, T1ce and an enhancing tumour.
         before, after: the places of T1 and T1ce among the modalities.
+        box: of the tumour, with the margin about it.
         gain, offset: what turns the intensities of T1 into those of T1ce.
-        enhancing: label value of the enhancing tumour; it becomes `core`. region: its place among the regions.
+        region: the place of ET among the regions.
+        enhancing: the label value of ET; it becomes `core`.
     """
 
-    case: Case
+    SUFFIX = UNENHANCED
     before: int
     after: int
+    box: tuple[slice, slice, slice]
     gain: float
     offset: float
+    region: int
     enhancing: int
     core: int
-    region: int
-
-    @property
-    def id(self) -> str:
-        return f"{self.case.id}{UNENHANCED}"
 
     @property
     def volumes(self) -> Tensor:
-        box = _box(self.case.label)
         volumes = self.case.volumes.clone()
-        plain, bright = (volumes[(m, *box)].float() for m in (self.before, self.after))
-        share = _faded(self.case.label[box] > 0)
-        brain = bright != 0
-        volumes[(self.after, *box)] = torch.where(
-            brain, torch.lerp(bright, plain * self.gain + self.offset, share), bright
-        ).to(volumes.dtype)
+        plain, bright = (volumes[(m, *self.box)].float() for m in (self.before, self.after))
+        faint = torch.lerp(bright, plain * self.gain + self.offset, _faded(self.case.label[self.box] > 0))
+        volumes[(self.after, *self.box)] = torch.where(bright != 0, faint, bright).to(volumes.dtype)
         return volumes
 
     @property
@@ -66,30 +61,15 @@ class UnenhancedCase:
         return torch.where(label == self.enhancing, torch.full_like(label, self.core), label)
 
     @property
-    def available(self) -> int:
-        return self.case.available
-
-    @property
-    def present(self) -> Tensor:
-        return self.case.present
-
-    @property
-    def tumour(self) -> Tensor:
-        return self.case.tumour
-
-    @property
     def annotated(self) -> Tensor:
         known = self.case.annotated.clone()
         known[self.region] = False
         return known
 
-    def to_device(self, device: torch.device) -> UnenhancedCase:
-        return replace(self, case=self.case.to_device(device))
-
 
 def unenhanced(case: Case, task: Task) -> UnenhancedCase | None:
-    """The case with a tumour that takes up no contrast agent; None where it lacks T1, T1ce or a label of ET, or has no
-    enhancing tumour.
+    """The case with a tumour that takes up no contrast agent; None where it lacks T1, T1ce or a label of ET, has no
+    enhancing tumour, or no brain around it.
 
     Raises:
         InputError: the task has no T1, T1ce or ET.
@@ -106,14 +86,17 @@ def unenhanced(case: Case, task: Task) -> UnenhancedCase | None:
     both = subsets.from_members((before, after))
     if case.available & both != both or not bool(case.annotated[index]) or not bool((case.label == enhancing).any()):
         return None
-    gain, offset = _match(case, before, after)
-    return UnenhancedCase(case, before, after, gain, offset, enhancing, core, index)
+    match = _match(case, before, after)
+    return match and UnenhancedCase(case, before, after, _box(case.label), *match, index, enhancing, core)
 
 
-def _match(case: Case, before: int, after: int) -> tuple[float, float]:
-    """Gain and offset that bring the median and the quartiles of T1 outside the tumour to those of T1ce."""
+def _match(case: Case, before: int, after: int) -> tuple[float, float] | None:
+    """Gain and offset that bring the median and the quartiles of T1 outside the tumour to those of T1ce; None where
+    nothing is outside."""
     plain, bright = (case.volumes[m, ::2, ::2, ::2].float() for m in (before, after))
     outside = (case.label[::2, ::2, ::2] == 0) & (plain != 0) & (bright != 0)
+    if not bool(outside.any()):
+        return None
     (low, middle, high), (low_after, middle_after, high_after) = (
         torch.quantile(v[outside], torch.tensor([0.25, 0.5, 0.75])).tolist() for v in (plain, bright)
     )
@@ -131,9 +114,7 @@ def _box(label: Tensor) -> tuple[slice, slice, slice]:
 
 def _faded(tumour: Tensor) -> Tensor:
     """1 in the tumour (d, h, w) and just about it, falling to 0 over the margin."""
-    grown = tumour[None, None].float()
-    for size in (MARGIN, 2 * MARGIN + 1):
-        padded = F.pad(grown, (size // 2,) * 6, mode="replicate")
-        grown = F.max_pool3d(padded, size, 1) if size == MARGIN else F.avg_pool3d(padded, size, 1)
-    share: Tensor = grown[0, 0]
-    return torch.where(tumour, torch.ones_like(share), share)
+    grown = F.max_pool3d(tumour[None, None].float(), MARGIN, stride=1, padding=MARGIN // 2)
+    wide = 2 * MARGIN + 1
+    faded = F.avg_pool3d(F.pad(grown, (MARGIN,) * 6, mode="replicate"), wide, stride=1)[0, 0]
+    return torch.where(tumour, torch.ones_like(faded), faded)
