@@ -53,7 +53,7 @@ def test_all_arms_train_and_are_measured_and_what_is_done_is_not_done_again(
     monkeypatch.setattr("sys.argv", command)
     main()
     told = capsys.readouterr().out
-    assert {f.stem for f in out.glob("*.json")} == {"CCSD-0", "without-distillation-0", "plain-U-Net-0"}
+    assert {f.stem for f in out.glob("*.json")} == {f"{a.replace(',', '').replace(' ', '-')}-0" for a in ARMS}
     result = json.loads((out / "CCSD-0.json").read_text())
     assert len(result["check"]["subsets"]) == 15
     stamps = {f: f.stat().st_mtime_ns for f in out.glob("*.json")}
@@ -61,4 +61,8 @@ def test_all_arms_train_and_are_measured_and_what_is_done_is_not_done_again(
     assert capsys.readouterr().out == told
     assert {f: f.stat().st_mtime_ns for f in out.glob("*.json")} == stamps
     rows = [line.split(" | ")[0] for line in told.splitlines() if line.startswith("| ") and "arm" not in line]
-    assert rows == ["| CCSD", "| without distillation", "| plain U-Net"]
+    assert rows == [f"| {arm}" for arm in ARMS]
+    header, _, *figures = [[c.strip() for c in line.split("|")[1:-1]] for line in told.splitlines() if "|" in line]
+    assert {len(row) for row in figures} == {len(header)}
+    single = [s["WT"]["dice"] for s in result["check"]["subsets"] if len(s["modalities"]) == 1]
+    assert float(figures[0][header.index("one modality WT")]) == pytest.approx(sum(single) / 4, abs=1e-3)

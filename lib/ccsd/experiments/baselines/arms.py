@@ -14,6 +14,7 @@ from ccsd.method.network import CCSDNetwork, NetworkConfig
 from ccsd.method.task import Task
 
 NO_DISTILLATION = {"lambda_h": 0.0, "lambda_d": 0.0}
+LOGITS = {"distil": "logits", "per_level": 1, "lambda_h": 0.5, "lambda_d": 0.5}
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Arm:
 
 ARMS = {
     "CCSD": Arm(CCSDNetwork),
+    "CCSD, features normalised": Arm(CCSDNetwork, {"normalise": True}),
+    "CCSD, logits": Arm(CCSDNetwork, LOGITS),
+    "CCSD, logits, averaged teacher": Arm(CCSDNetwork, LOGITS | {"teacher": "average"}),
     "without distillation": Arm(CCSDNetwork, NO_DISTILLATION),
     "plain U-Net": Arm(
         lambda task, _: PlainUNet(task), {**NO_DISTILLATION, "lambda_align": 0.0, "lambda_classify": 0.0}

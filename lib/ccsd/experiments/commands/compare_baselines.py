@@ -1,5 +1,6 @@
-"""Train CCSD, the same network without distillation and a plain U-Net with modality dropout on the same data with the
-same budget, and measure them over all subsets. Every arm and seed is stored when it is done, so a stopped run goes on.
+"""Train CCSD in several forms of distillation, the same network without it and a plain U-Net with modality dropout on
+the same data with the same budget, and measure them over all subsets. Every arm and seed is stored when it is done, so
+a stopped run goes on.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def main() -> None:
     results: dict[str, list[dict[str, Any]]] = {}
     cells = [(arm, seed) for seed in arguments.seeds for arm in arguments.arms]
     for arm, seed in tqdm(cells, unit="run", disable=None):
-        file = arguments.out / f"{arm.replace(' ', '-')}-{seed}.json"
+        name = arm.replace(",", "").replace(" ", "-")
+        file = arguments.out / f"{name}-{seed}.json"
         if not file.exists():
             result = _run(arguments, arm, seed, settings, task)
             write_json(file, result)
@@ -95,22 +97,26 @@ def _run(arguments: argparse.Namespace, arm: str, seed: int, settings: RunSettin
 
 
 def _table(results: dict[str, list[dict[str, Any]]], task: Task) -> str:
-    """Markdown: a table a test folder, means over seeds; Dice (HD95 in mm) as average over subsets, then AURC."""
+    """Markdown: a table a test folder, a row an arm, each figure the mean over seeds: Dice (HD95 in mm) as average over
+    subsets, Dice of single modalities and of all, AURC; and how far the seeds' average Dice lies apart."""
     lines = []
     first = next(iter(results.values()))[0]
+    titles = [title.format(g) for title in ("{}", "one modality {}", "all {}", "AURC {}") for g in task.regions]
+    head = ["arm", "M", "minutes", "seeds", *titles, "seeds apart"]
     for test in [name for name in first if name not in ("seconds", "parameters")]:
-        aurc = " | ".join(f"AURC {g}" for g in task.regions)
-        lines += [f"**{test}**\n", f"| arm | M | minutes | {' | '.join(task.regions)} | {aurc} |"]
-        lines.append(f"|---|---|---|{'---|' * 2 * len(task.regions)}")
+        lines += [f"**{test}**\n", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
         for arm, runs in results.items():
-            minutes = fmean(run["seconds"] for run in runs) / 60
-            mean = {
-                g: tuple(fmean(run[test][key][g] for run in runs) for key in ("average", "average_hd95", "aurc"))
-                for g in task.regions
-            }
-            dice = " | ".join(f"{mean[g][0]:.3f} ({mean[g][1]:.1f})" for g in task.regions)
-            curves = " | ".join(f"{mean[g][2]:.3f}" for g in task.regions)
-            lines.append(f"| {arm} | {runs[0]['parameters'] / 1e6:.1f} | {minutes:.0f} | {dice} | {curves} |")
+            found = [run[test] for run in runs]
+            means = [fmean(one["average"].values()) for one in found]
+            cells = [arm, f"{runs[0]['parameters'] / 1e6:.1f}", f"{fmean(run['seconds'] for run in runs) / 60:.0f}"]
+            cells.append(str(len(runs)))
+            for g in task.regions:
+                hd95 = fmean(one["average_hd95"][g] for one in found)
+                cells.append(f"{fmean(one['average'][g] for one in found):.3f} ({hd95:.1f})")
+            for size in (1, len(task.modalities)):
+                cells += [f"{fmean(one['sizes'][str(size)][g]['dice'] for one in found):.3f}" for g in task.regions]
+            cells += [f"{fmean(one['aurc'][g] for one in found):.3f}" for g in task.regions]
+            lines.append(f"| {' | '.join(cells)} | {max(means) - min(means):.3f} |")
         lines.append("")
     return "\n".join(lines).rstrip()
 
