@@ -37,7 +37,7 @@ def test_the_baseline_is_as_large_as_what_it_is_compared_with() -> None:
         return sum(p.numel() for p in network.parameters())
 
     ours = CCSDNetwork(BRATS, PRESETS["small"])
-    assert size(PlainUNet(BRATS)) == pytest.approx(size(ours), rel=0.1)
+    assert size(PlainUNet(BRATS, PRESETS["small"])) == pytest.approx(size(ours), rel=0.1)
 
 
 def test_all_arms_train_and_are_measured_and_what_is_done_is_not_done_again(

@@ -27,13 +27,11 @@ class Arm:
 
 ARMS = {
     "CCSD": Arm(CCSDNetwork),
-    "CCSD, features normalised": Arm(CCSDNetwork, {"normalise": True}),
+    "CCSD, features normalised": Arm(CCSDNetwork, {"normalise": True, "lambda_h": 0.5, "lambda_d": 0.5}),
     "CCSD, logits": Arm(CCSDNetwork, LOGITS),
     "CCSD, logits, averaged teacher": Arm(CCSDNetwork, LOGITS | {"teacher": "average"}),
     "without distillation": Arm(CCSDNetwork, NO_DISTILLATION),
-    "plain U-Net": Arm(
-        lambda task, _: PlainUNet(task), {**NO_DISTILLATION, "lambda_align": 0.0, "lambda_classify": 0.0}
-    ),
+    "plain U-Net": Arm(PlainUNet, {**NO_DISTILLATION, "lambda_align": 0.0, "lambda_classify": 0.0}),
 }
 
 

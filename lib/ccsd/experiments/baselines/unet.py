@@ -12,11 +12,11 @@ from monai.networks.nets import DynUNet
 from torch import Tensor, nn
 
 from ccsd.method import subsets
+from ccsd.method.network import NetworkConfig
 from ccsd.method.task import Task
 
-# Filters and strides that have `small`'s parameters (8.9 M with a decoder as wide as its encoders) and its resolution.
-FILTERS = (40, 80, 160, 320)
-STRIDE = 2
+SCALES = 4
+STRIDE = 2  # the resolution of CCSD's first scale
 
 
 @dataclass
@@ -28,31 +28,36 @@ class Seen:
 
 
 class PlainUNet(nn.Module):
-    """MONAI's DynUNet (nnU-Net's network) with the calls that training and evaluation use of `CCSDNetwork`."""
+    """MONAI's DynUNet (nnU-Net's network) with the calls that training and evaluation use of `CCSDNetwork`.
 
-    def __init__(self, task: Task) -> None:
+    Its first filters are 1.25 times CCSD's and double with every scale: then it has as many parameters as a CCSD whose
+    decoder is as wide as its encoders.
+    """
+
+    def __init__(self, task: Task, config: NetworkConfig) -> None:
         super().__init__()
         self.task = task
         self.n = len(task.modalities)
+        self.filters = [config.widths[0] * 5 // 4 * 2**scale for scale in range(SCALES)]
         self.unet = DynUNet(
             spatial_dims=3,
             in_channels=self.n,
             out_channels=len(task.regions),
-            kernel_size=[3] * len(FILTERS),
-            strides=[STRIDE] + [2] * (len(FILTERS) - 1),
-            upsample_kernel_size=[2] * (len(FILTERS) - 1),
-            filters=list(FILTERS),
+            kernel_size=[3] * SCALES,
+            strides=[STRIDE] + [2] * (SCALES - 1),
+            upsample_kernel_size=[2] * (SCALES - 1),
+            filters=self.filters,
         )
 
     @property
     def divisor(self) -> int:
         """Every edge of an input must be a multiple of this many voxels."""
-        return int(STRIDE * 2 ** (len(FILTERS) - 1))
+        return int(STRIDE * 2 ** (SCALES - 1))
 
     @property
     def features_per_voxel(self) -> float:
         """As `CCSDNetwork.features_per_voxel`."""
-        return sum(width / (STRIDE * 2**scale) ** 3 for scale, width in enumerate(FILTERS))
+        return sum(width / (STRIDE * 2**scale) ** 3 for scale, width in enumerate(self.filters))
 
     def to_device(self, device: torch.device) -> PlainUNet:
         return self.to(device)
