@@ -12,6 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ccsd.export.bundle import IGNITE
 from tests.conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "lib" / "ccsd"
@@ -47,3 +48,7 @@ def test_every_pin_of_the_requirement_files_is_one_that_the_package_takes() -> N
     pinned = dict(found.groups() for line in lines if (found := re.match(r"([\w.-]+)==([\w.]+)", line)))
     versions = {canonicalize_name(name): version for name, version in pinned.items()}
     assert {name for name, asked in ASKED.items() if not asked.specifier.contains(versions[name])} == set()
+
+
+def test_a_bundle_names_the_ignite_that_it_is_tried_with() -> None:
+    assert f"pytorch-ignite=={IGNITE}" in (REPOSITORY / "requirements-dev.txt").read_text()

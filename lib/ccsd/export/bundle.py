@@ -29,6 +29,7 @@ CODE = (
     *("models/__init__.py", "models/card.py", "models/checkpoint.py", "models/digest.py"),
     *("export/__init__.py", "export/bundle_data.py", "export/bundle_training.py"),
 )
+IGNITE = "0.5.5"  # with which a bundle's training is tried; who only writes a bundle need not have it
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 
 
@@ -95,7 +96,10 @@ def metadata(model: Checkpoint) -> dict[str, Any]:
         "monai_version": installed("monai"),
         "pytorch_version": installed("torch").split("+")[0],
         "numpy_version": installed("numpy"),
-        "required_packages_version": {name: installed(name) for name in ("nibabel", "psutil", "pytorch-ignite")},
+        "required_packages_version": {
+            **{name: installed(name) for name in ("nibabel", "psutil")},
+            "pytorch-ignite": IGNITE,
+        },
         "optional_packages_version": {},
         "name": f"CCSD {task.name}",
         "task": f"Segmentation of {', '.join(task.regions)} from any of {', '.join(task.modalities)}",
