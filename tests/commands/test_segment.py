@@ -15,9 +15,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ccsd import cli
+from ccsd.commands.segmenting import _segmenter
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
@@ -48,6 +50,7 @@ def segment(weights: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Comman
     def run(*arguments: Path | str) -> int | str | None:
         given = ["ccsd", "segment", *arguments, "-o", out, "--weights", weights, "--device", "cpu"]
         monkeypatch.setattr(sys, "argv", [str(a) for a in given])
+        _segmenter.cache_clear()  # as in a process of its own
         try:
             cli.main()
         except SystemExit as end:
@@ -83,6 +86,20 @@ def test_a_page_on_each_mask_is_written_where_it_is_asked_for_also_afterwards(
     assert not list(out.glob("*.pdf"))
     assert segment(studies / "one", "--report") == 0
     assert (out / "one.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_studies_that_share_the_cores_get_the_masks_that_they_get_alone(
+    segment: Command, studies: Path, out: Path
+) -> None:
+    assert segment(studies) == 0
+    together = {name: nib.load(out / f"{name}_seg.nii.gz") for name in NAMES}
+    masks = {name: np.asarray(image.dataobj) for name, image in together.items()}
+    threads = torch.get_num_threads()
+    assert segment(studies / "two", "--overwrite") == 0
+    alone = nib.load(out / "two_seg.nii.gz")
+    assert np.array_equal(alone.affine, together["two"].affine)
+    assert np.mean(np.asarray(alone.dataobj) != masks["two"]) < 0.01, "but for rounding"
+    assert threads == torch.get_num_threads()
 
 
 def test_the_mask_is_the_file_that_the_server_sends(segment: Command, studies: Path, out: Path, weights: Path) -> None:

@@ -46,7 +46,8 @@ EXAMPLES = """examples:
   ccsd segment --t1ce a.nii.gz --flair b.nii.gz -o masks
   ccsd segment studies -o masks --dask tcp://node1:8786
 """
-AT_ONCE = 3  # one study is read and prepared, one is in the network, one is written
+NETWORKS = 2  # studies in the network at once, where there are many and no GPU (docs/notebook.md)
+AT_ONCE = NETWORKS + 2  # one more is read and prepared, one is written
 SURE = ("certainty", "agreement", "low_ml", "high_ml")
 
 
@@ -95,11 +96,18 @@ def _told_apart(jobs: Sequence[Job]) -> list[Job]:
 
 def _answers(jobs: Sequence[Job], run: Run, address: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
     if address is None:
-        yield from overlapped(lambda job: (job.name, do(job, run)), jobs, at_once=AT_ONCE)
+        yield from overlapping(jobs, run)
         return
     from ccsd.commands.segment_cluster import do_all  # an extra that few have
 
     yield from do_all(jobs, run, address)
+
+
+def overlapping(jobs: Sequence[Job], run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, answer) of each study, in order, several at once."""
+    if len(jobs) > 1 and run.options.device.type == "cpu":
+        run.segmenter.share_cores(NETWORKS)
+    yield from overlapped(lambda job: (job.name, do(job, run)), jobs, at_once=AT_ONCE)
 
 
 def _shown(

@@ -6,7 +6,8 @@ All who segment come here: the server, batches, `ccsd segment`, scoring, evaluat
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,9 +64,10 @@ class Segmenter:
     def __init__(self, model: ServedModel, *, cache: Path | None = None) -> None:
         self.model = model
         self.cache = cache
-        self.memory = feature_cache()
+        self.memory: FeatureCache | None = feature_cache()
         self._preparing = threading.Lock()  # one study at a time
-        self._lock = threading.Lock()  # one network at a time: its memory and the cores are shared
+        self._networks, self._threads = 1, torch.get_num_threads()
+        self._free = threading.Semaphore()  # one network at a time: its memory and the cores are shared
 
     def warm(self) -> None:
         """Load the weights and run the network once, so that the first mask does not wait for that.
@@ -73,10 +75,30 @@ class Segmenter:
         Raises:
             InputError: the weights cannot be read.
         """
-        with self._lock:
+        with self._turn():
             network = self.model.current().network.to_device(Options().device)
             present = torch.ones(network.n, dtype=torch.bool)
             predict(network, torch.zeros(network.n, *WARM), present, [subsets.full(network.n)], Options().window)
+
+    def share_cores(self, networks: int) -> None:
+        """From now on so many studies at once are in the network, on a CPU, each with its part of the threads, if there
+        are enough: many studies are done sooner, and each of them later. Features are not kept then. The network rounds
+        differently with another number of threads, so a few voxels of a mask may differ."""
+        if self._threads >= networks:
+            self._networks, self._free, self.memory = networks, threading.Semaphore(networks), None
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """When a network may compute, with its part of the threads, which torch sets for the calling thread."""
+        with self._free:
+            if self._networks == 1:
+                yield
+                return
+            torch.set_num_threads(self._threads // self._networks)
+            try:
+                yield
+            finally:
+                torch.set_num_threads(self._threads)
 
     def segment(
         self, study: Study, target: Path | None = None, options: Options | None = None, *, clock: Clock | None = None
@@ -99,7 +121,7 @@ class Segmenter:
                 common, warnings=[*common.warnings, *doubts(study, images, common, task, options.preprocess)]
             )
             clock.step("prepare")
-        with self._lock:
+        with self._turn():
             checkpoint = self.model.current()
             network = checkpoint.network.to_device(options.device)
             options = replace(options, window=fitting(options.window, prepared.volumes.shape[1:], network))

@@ -7,15 +7,15 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from ccsd.commands.segment import AT_ONCE
+from ccsd.commands.segment import overlapping
 from ccsd.commands.segmenting import Job, Run, do, jobs_in
-from ccsd.common.overlap import overlapped
 from ccsd.demo.phantom import PhantomConfig, make_phantom, write_phantom
 from ccsd.inference.pipeline import common_input, region_probabilities
 from ccsd.studies.study import read_with_target
@@ -35,9 +35,17 @@ def main() -> None:
         network = len(jobs) * statistics.median(_network_alone(jobs[0], run) for _ in range(3))
         print(f"{len(jobs)} studies of {arguments.edge}^3, {torch.get_num_threads()} threads, {run.options.device}\n")
         print("| studies | seconds | of it the network alone |\n|---|---|---|")
-        for name, at_once in (("one after the other", 1), ("overlapping", AT_ONCE)):
-            took = _seconds(jobs, replace(run, out=folder / name), at_once)
+        for name, answers in (("one after the other", _one_by_one), ("overlapping", overlapping)):
+            began = time.perf_counter()
+            failed = [a["error"] for _, a in answers(jobs, replace(run, out=folder / name)) if "error" in a]
+            took = time.perf_counter() - began
+            if failed:
+                raise RuntimeError(failed[0])
             print(f"| {name} | {took:.1f} | {network / took:.2f} |", flush=True)
+
+
+def _one_by_one(jobs: Sequence[Job], run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from ((job.name, do(job, run)) for job in jobs)
 
 
 def _network_alone(job: Job, run: Run) -> float:
@@ -48,18 +56,6 @@ def _network_alone(job: Job, run: Run) -> float:
     prepared, _ = common_input(job.study, images, name, segmenter.model.task, mode=options.preprocess)
     began = time.perf_counter()
     region_probabilities(segmenter.model.current(), prepared, options)
-    return time.perf_counter() - began
-
-
-def _seconds(jobs: list[Job], run: Run, at_once: int) -> float:
-    """From files to masks."""
-    run.segmenter.memory.clear()
-    began = time.perf_counter()
-    failed = [
-        answer["error"] for answer in overlapped(partial(do, run=run), jobs, at_once=at_once) if "error" in answer
-    ]
-    if failed:
-        raise RuntimeError(failed[0])
     return time.perf_counter() - began
 
 
