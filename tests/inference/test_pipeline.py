@@ -5,9 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -15,8 +19,9 @@ import pytest
 import torch
 
 from ccsd.common.errors import InputError, NotFoundError
+from ccsd.inference import pipeline
 from ccsd.inference.mask_file import write_mask
-from ccsd.inference.pipeline import Options, Segmenter, segment
+from ccsd.inference.pipeline import Options, Segmenter, region_probabilities, segment
 from ccsd.inference.windows import WindowConfig
 from ccsd.method.network import PRESETS
 from ccsd.method.task import BRATS
@@ -105,6 +110,37 @@ def test_a_published_model_is_used_from_the_next_study_on(study_folder: Path, we
     other = checkpoint.untrained(BRATS, PRESETS["tiny"], seed=1).network
     published = checkpoint.save(tmp_path / "new.pt", other, name="other")
     assert segmenter.segment(study, options=OPTIONS).checkpoint.version == published != first
+
+
+@pytest.mark.parametrize("networks", [1, 2])
+def test_so_many_studies_share_the_cores_as_were_asked_for(
+    study_folder: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, networks: int
+) -> None:
+    both, threads = threading.Barrier(2), []
+
+    def together(*given: Any, **named: Any) -> Any:
+        threads.append(torch.get_num_threads())
+        if networks == 2:
+            both.wait(60)  # broken where the second does not come while the first is here
+        else:
+            with pytest.raises(threading.BrokenBarrierError):
+                both.wait(0.5)
+            both.reset()
+        return region_probabilities(*given, **named)
+
+    monkeypatch.setattr(pipeline, "region_probabilities", together)
+    monkeypatch.setattr(torch, "get_num_threads", partial(getattr, local := threading.local(), "threads", 4))
+    monkeypatch.setattr(torch, "set_num_threads", partial(setattr, local, "threads"))
+    segmenter = Segmenter(ServedModel(study_folder / "none.pt", weights, BRATS, PRESETS["tiny"]))
+    if networks > 1:
+        segmenter.share_cores(networks)
+    with ThreadPoolExecutor(2) as pool:
+        studies = [study_of(study_folder)] * 2
+        masks = [found.label for found in pool.map(lambda study: segmenter.segment(study, options=OPTIONS), studies)]
+        after = [call.result() for call in [pool.submit(torch.get_num_threads) for _ in range(2)]]
+    assert np.array_equal(*masks)
+    assert threads == [4 // networks] * 2
+    assert after == [4, 4]
 
 
 def test_what_cannot_be_segmented_is_said_in_a_sentence(study_folder: Path, weights: Path, tmp_path: Path) -> None:
