@@ -28,14 +28,13 @@ from ccsd.studies.study import Study, find_studies
 from ccsd.training.cache import load_cases
 from ccsd.training.cases import Case, Sample
 from ccsd.training.digest import digests_of
-from ccsd.training.folders import DataFolder, crop_weights
-from ccsd.training.healthy import mirrored
+from ccsd.training.folders import DataFolder
 from ccsd.training.loop import train
+from ccsd.training.made import add_made_options, with_made
 from ccsd.training.packed import PackedStudy, packed_studies, read_packed
 from ccsd.training.processes import join_processes
 from ccsd.training.recorder import BestFile, RunRecorder, read_state
 from ccsd.training.run_settings import RunSettings, read_run_settings
-from ccsd.training.unenhanced import unenhanced
 
 logger = logging.getLogger("train")
 
@@ -109,25 +108,9 @@ def _data(arguments: argparse.Namespace, task: Task) -> Data:
     if both and arguments.train:
         raise InputError(f"{arguments.val.name} and {arguments.train.name} both name {', '.join(sorted(both))}")
     digests: dict[str, str] = {}
-    groups: list[list[Sample]] = []
-    for studies in found:
-        cases = _load([s for s in studies if s.id in wanted - both], task, arguments.cache, digests)
-        groups.append([*cases])
-    shares = [folder.share for folder in folders]
-    loaded = [case for group in groups for case in group if isinstance(case, Case)]
-    if arguments.mirrored:
-        groups.append([healthy for case in loaded if (healthy := mirrored(case))])
-        if not groups[-1]:
-            raise InputError("--mirrored: no study has its whole tumour on one side, expected at least one")
-        shares.append(arguments.mirrored)
-    if arguments.unenhanced:
-        groups.append([faint for case in loaded if (faint := unenhanced(case, task))])
-        if not groups[-1]:
-            raise InputError("--unenhanced: no study has t1, t1ce and a label of ET, expected at least one")
-        shares.append(arguments.unenhanced)
-    validation = _load(held_out, task, arguments.cache, digests)
-    weights = crop_weights([len(group) for group in groups], shares)
-    return Data([case for group in groups for case in group], validation, weights, digests)
+    groups = [_load([s for s in studies if s.id in wanted - both], task, arguments.cache, digests) for studies in found]
+    training, weights = with_made(groups, [folder.share for folder in folders], arguments, task)
+    return Data(training, _load(held_out, task, arguments.cache, digests), weights, digests)
 
 
 def _load(
@@ -223,20 +206,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--task", type=Path, help="task file in TOML (default: BraTS, four modalities)")
     parser.add_argument("--train", type=Path, help="list of study ids to train on (default: all but --val)")
     parser.add_argument("--val", type=Path, help="list of study ids to validate on (default: none)")
-    parser.add_argument(
-        "--mirrored",
-        type=float,
-        default=0.0,
-        metavar="SHARE",
-        help="share of the crops from brains without a tumour, made by mirroring the healthy half of one-sided studies",
-    )
-    parser.add_argument(
-        "--unenhanced",
-        type=float,
-        default=0.0,
-        metavar="SHARE",
-        help="share of the crops from tumours whose enhancement was taken out of T1ce",
-    )
+    add_made_options(parser)
     parser.add_argument("--model", type=Path, help="weights to start from (default: random)")
     parser.add_argument("--cache", type=Path, help="folder for prepared studies, so that later runs start at once")
     parser.add_argument("--resume", action="store_true", help="go on where a run with this --out stopped")

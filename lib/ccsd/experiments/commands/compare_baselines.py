@@ -29,8 +29,9 @@ from ccsd.method.task import BRATS, Task
 from ccsd.studies.lists import select
 from ccsd.studies.study import find_studies
 from ccsd.training.cache import load_cases
-from ccsd.training.folders import DataFolder, crop_weights
+from ccsd.training.folders import DataFolder
 from ccsd.training.loop import Epoch, train
+from ccsd.training.made import add_made_options, with_made
 from ccsd.training.run_settings import RunSettings, read_run_settings
 
 logger = logging.getLogger("compare")
@@ -69,8 +70,7 @@ def _run(arguments: argparse.Namespace, arm: str, seed: int, settings: RunSettin
     studies = [study for found in by_folder for study in found]
     held = {s.id for s in select(studies, arguments.held_out)} if arguments.held_out else set()
     groups = [load_cases([s for s in found if s.id not in held], task, cache=arguments.cache) for found in by_folder]
-    often = crop_weights([len(group) for group in groups], [folder.share for folder in folders])
-    cases = [case for group in groups for case in group]
+    samples, often = with_made(groups, [folder.share for folder in folders], arguments, task)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     last: list[Epoch] = []
 
@@ -79,7 +79,7 @@ def _run(arguments: argparse.Namespace, arm: str, seed: int, settings: RunSettin
         logger.info("%s, seed %d: %d %%, loss %.3f", arm, seed, 100 * epoch.progress, epoch.losses["total"])
 
     started = time.monotonic()
-    train(network, cases, [], config, device=device, on_epoch=keep, weights=often)
+    train(network, samples, [], config, device=device, on_epoch=keep, weights=often)
     seconds = round(time.monotonic() - started)
     tests = {folder.name: find_studies(folder, task.modalities) for folder in arguments.test}
     if held:
@@ -130,6 +130,7 @@ def _parse() -> argparse.Namespace:
         metavar="DIR[:SHARE]",
         help="folder of studies with labels, to train on, with its share of the crops; may be said several times",
     )
+    add_made_options(parser)
     parser.add_argument("--held-out", type=Path, help="list of study ids of --data to measure on instead")
     parser.add_argument("--test", type=Path, nargs="*", default=[], help="folders of studies to measure on")
     parser.add_argument("--out", type=Path, required=True, help="folder for results and table.md")
