@@ -73,7 +73,10 @@ def calls(page: Path) -> list[str]:
 def unknown_options(call: str) -> set[str]:
     program, name, *words = call.split()
     folder = REPOSITORY / "lib" / "ccsd" / ("commands" if program == "ccsd" else "experiments/commands")
-    known = {*re.findall(r'"(--?[a-z0-9_-]+)"', (folder / f"{name}.py").read_text())}
+    source = (folder / f"{name}.py").read_text()
+    for module in re.findall(r"^from (ccsd[\w.]+) import add_\w+_options", source, flags=re.M):
+        source += (REPOSITORY / "lib" / f"{module.replace('.', '/')}.py").read_text()
+    known = {*re.findall(r'"(--?[a-z0-9_-]+)"', source)}
     known |= {f"--{modality}" for modality in BRATS.modalities}
     return {f"{call}: {word}" for word in words if word.startswith("-") and word.split("=")[0] not in known}
 
