@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from dataclasses import replace
 
 import pytest
@@ -28,8 +27,9 @@ def case(*, tumour_at: int, name: str) -> Case:
 def test_each_kind_gets_its_share_and_the_studies_the_rest() -> None:
     one_sided, across, of_wt = case(tumour_at=4, name="a"), case(tumour_at=17, name="b"), case(tumour_at=4, name="c")
     of_wt = replace(of_wt, annotated=torch.tensor([True, False, False]))
-    options = Namespace(mirrored=0.1, unenhanced=0.2)
-    samples, weights = with_made([[one_sided, across], [of_wt]], [None, 0.3], options, BRATS)
+    samples, weights = with_made(
+        [[one_sided, across], [of_wt]], [None, 0.3], BRATS, mirrored_share=0.1, unenhanced_share=0.2
+    )
     assert dict(zip([s.id for s in samples], weights, strict=True)) == pytest.approx(
         {
             "a": 0.2,
@@ -44,14 +44,14 @@ def test_each_kind_gets_its_share_and_the_studies_the_rest() -> None:
 
 
 def test_without_a_share_nothing_is_made() -> None:
-    samples, weights = with_made([[case(tumour_at=4, name="a")]], [None], Namespace(mirrored=0, unenhanced=0), BRATS)
+    samples, weights = with_made([[case(tumour_at=4, name="a")]], [None], BRATS, mirrored_share=0, unenhanced_share=0)
     assert [s.id for s in samples] == ["a"]
     assert weights == [1.0]
 
 
 def test_a_share_for_which_nothing_can_be_made_is_refused() -> None:
     with pytest.raises(InputError, match=r"^--mirrored: no study has its whole tumour on one side"):
-        with_made([[case(tumour_at=17, name="a")]], [None], Namespace(mirrored=0.1, unenhanced=0), BRATS)
+        with_made([[case(tumour_at=17, name="a")]], [None], BRATS, mirrored_share=0.1, unenhanced_share=0)
     no_et = replace(case(tumour_at=4, name="a"), annotated=torch.tensor([True, False, False]))
     with pytest.raises(InputError, match=r"^--unenhanced: no study has t1, t1ce and a label of ET"):
-        with_made([[no_et]], [None], Namespace(mirrored=0, unenhanced=0.1), BRATS)
+        with_made([[no_et]], [None], BRATS, mirrored_share=0, unenhanced_share=0.1)

@@ -109,7 +109,13 @@ def _data(arguments: argparse.Namespace, task: Task) -> Data:
         raise InputError(f"{arguments.val.name} and {arguments.train.name} both name {', '.join(sorted(both))}")
     digests: dict[str, str] = {}
     groups = [_load([s for s in studies if s.id in wanted - both], task, arguments.cache, digests) for studies in found]
-    training, weights = with_made(groups, [folder.share for folder in folders], arguments, task)
+    training, weights = with_made(
+        groups,
+        [folder.share for folder in folders],
+        task,
+        mirrored_share=arguments.mirrored,
+        unenhanced_share=arguments.unenhanced,
+    )
     return Data(training, _load(held_out, task, arguments.cache, digests), weights, digests)
 
 

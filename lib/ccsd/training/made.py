@@ -31,13 +31,18 @@ def add_made_options(parser: argparse.ArgumentParser) -> None:
 
 
 def with_made(
-    groups: Sequence[Sequence[Case]], shares: Sequence[float | None], arguments: argparse.Namespace, task: Task
+    groups: Sequence[Sequence[Case]],
+    shares: Sequence[float | None],
+    task: Task,
+    *,
+    mirrored_share: float,
+    unenhanced_share: float,
 ) -> tuple[list[Sample], list[float]]:
-    """The cases of all groups and what the options make from them, with how often each is drawn.
+    """The cases of all groups and what is made from them, with how often each is drawn.
 
     Args:
         groups: the cases of each source; shares: of the crops that each gives (`ccsd.training.folders.crop_weights`).
-        arguments: `mirrored` and `unenhanced`, a share each; 0 makes none.
+        mirrored_share, unenhanced_share: of the crops; 0 makes none.
 
     Raises:
         InputError: a share for which there is no case to be made; shares that `crop_weights` refuses.
@@ -45,15 +50,15 @@ def with_made(
     every: list[Sequence[Sample]] = [*groups]
     every_share = [*shares]
     cases = [case for group in groups for case in group]
-    if arguments.mirrored:
+    if mirrored_share:
         every.append([healthy for case in cases if (healthy := mirrored(case))])
         if not every[-1]:
             raise InputError("--mirrored: no study has its whole tumour on one side, expected at least one")
-        every_share.append(arguments.mirrored)
-    if arguments.unenhanced:
+        every_share.append(mirrored_share)
+    if unenhanced_share:
         every.append([faint for case in cases if (faint := unenhanced(case, task))])
         if not every[-1]:
             raise InputError("--unenhanced: no study has t1, t1ce and a label of ET, expected at least one")
-        every_share.append(arguments.unenhanced)
+        every_share.append(unenhanced_share)
     weights = crop_weights([len(group) for group in every], every_share)
     return [sample for group in every for sample in group], weights

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ccsd.common.errors import InputError
 from ccsd.demo.phantom import Phantom, write_phantom
 from ccsd.experiments.baselines.arms import ARMS, untrained
 from ccsd.experiments.baselines.unet import PlainUNet
@@ -66,3 +67,7 @@ def test_all_arms_train_and_are_measured_and_what_is_done_is_not_done_again(
     assert {len(row) for row in figures} == {len(header)}
     single = [s["WT"]["dice"] for s in result["check"]["subsets"] if len(s["modalities"]) == 1]
     assert float(figures[0][header.index("one modality WT")]) == pytest.approx(sum(single) / 4, abs=1e-3)
+    monkeypatch.setattr("sys.argv", [*command, "train.seed=1"])
+    with pytest.raises(InputError, match=r"CCSD-0.json was made with other settings or data, expected the same"):
+        main()
+    assert {f: f.stat().st_mtime_ns for f in out.glob("*.json")} == stamps

@@ -1,6 +1,6 @@
 """Train CCSD in several forms of distillation, the same network without it and a plain U-Net with modality dropout on
 the same data with the same budget, and measure them over all subsets. Every arm and seed is stored when it is done, so
-a stopped run goes on.
+a stopped run goes on; one with other settings needs another --out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, cast
 import torch
 from tqdm import tqdm
 
+from ccsd.common.errors import InputError
 from ccsd.common.files import replacing, write_json
 from ccsd.common.settings import read_task
 from ccsd.evaluation.lattice import measure, read_labelled
@@ -36,6 +37,9 @@ from ccsd.training.run_settings import RunSettings, read_run_settings
 
 logger = logging.getLogger("compare")
 
+# Options that, with the settings, change a result.
+ASKED = ("data", "held_out", "test", "task", "mirrored", "unenhanced")
+
 
 def main() -> None:
     arguments = _parse()
@@ -46,14 +50,17 @@ def main() -> None:
     settings = read_run_settings(arguments.config, arguments.set)
     task = read_task(arguments.task) if arguments.task else BRATS
     results: dict[str, list[dict[str, Any]]] = {}
+    asked = {name: str(getattr(arguments, name)) for name in ASKED} | {"settings": str(asdict(settings))}
     cells = [(arm, seed) for seed in arguments.seeds for arm in arguments.arms]
     for arm, seed in tqdm(cells, unit="run", disable=None):
         name = arm.replace(",", "").replace(" ", "-")
         file = arguments.out / f"{name}-{seed}.json"
         if not file.exists():
-            result = _run(arguments, arm, seed, settings, task)
-            write_json(file, result)
-        results.setdefault(arm, []).append(json.loads(file.read_text()))
+            write_json(file, {"asked": asked, **_run(arguments, arm, seed, settings, task)})
+        result = json.loads(file.read_text())
+        if result.pop("asked", None) != asked:
+            raise InputError(f"{file} was made with other settings or data, expected the same: give another --out")
+        results.setdefault(arm, []).append(result)
     text = _table(results, task)
     with replacing(arguments.out / "table.md") as temporary:
         temporary.write_text(f"{text}\n\nSettings: `{asdict(settings)}`\n")
@@ -70,7 +77,13 @@ def _run(arguments: argparse.Namespace, arm: str, seed: int, settings: RunSettin
     studies = [study for found in by_folder for study in found]
     held = {s.id for s in select(studies, arguments.held_out)} if arguments.held_out else set()
     groups = [load_cases([s for s in found if s.id not in held], task, cache=arguments.cache) for found in by_folder]
-    samples, often = with_made(groups, [folder.share for folder in folders], arguments, task)
+    samples, often = with_made(
+        groups,
+        [folder.share for folder in folders],
+        task,
+        mirrored_share=arguments.mirrored,
+        unenhanced_share=arguments.unenhanced,
+    )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     last: list[Epoch] = []
 
